@@ -1,0 +1,82 @@
+//! The one error of the library: what went wrong, where, and which exit code it deserves.
+
+use std::path::{Path, PathBuf};
+
+/// An error with the culprit's name in its message.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A bad config, name or option (exit code 2).
+    #[error("{0}")]
+    Usage(String),
+    /// A file whose content is not what it should be.
+    #[error("{}: {reason}", path.display())]
+    File {
+        /// The file or folder at fault.
+        path: PathBuf,
+        /// What was expected and found.
+        reason: String,
+    },
+    /// The operating system refused to read or write something.
+    #[error("{}: {source}", path.display())]
+    Io {
+        /// The file or folder at fault.
+        path: PathBuf,
+        /// The system's reason.
+        source: std::io::Error,
+    },
+    /// Anything else that stops a replicate or a command.
+    #[error("{0}")]
+    Failed(String),
+}
+
+/// Result with the library's error.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+impl Error {
+    /// A file whose content is wrong.
+    pub fn file(path: impl AsRef<Path>, reason: impl Into<String>) -> Self {
+        Self::File { path: path.as_ref().to_path_buf(), reason: reason.into() }
+    }
+
+    /// For `map_err`: names the file that an I/O error belongs to.
+    pub fn io(path: impl AsRef<Path>) -> impl FnOnce(std::io::Error) -> Self {
+        let path = path.as_ref().to_path_buf();
+        move |source| Self::Io { path, source }
+    }
+
+    /// The exit code that the command line gives this error.
+    pub fn exit_code(&self) -> u8 {
+        if matches!(self, Self::Usage(_)) { 2 } else { 1 }
+    }
+}
+
+/// The name nearest to `wrong` among `names`, when it is near enough to be what was meant.
+///
+/// ```
+/// assert_eq!(diffscope::error::nearest("epohcs", ["seed", "epochs"]), Some("epochs"));
+/// assert_eq!(diffscope::error::nearest("banana", ["seed", "epochs"]), None);
+/// ```
+pub fn nearest<'a>(wrong: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let (distance, name) = names.into_iter().map(|name| (edit_distance(wrong, name), name)).min()?;
+    (distance <= 1 + wrong.len() / 3).then_some(name)
+}
+
+/// Levenshtein distance in characters.
+fn edit_distance(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, x) in a.chars().enumerate() {
+        let mut diagonal = i;
+        let mut left = i + 1;
+        for (cell, y) in row.iter_mut().skip(1).zip(&b) {
+            let replaced = diagonal + usize::from(x != *y);
+            diagonal = *cell;
+            left = replaced.min(left + 1).min(*cell + 1);
+            *cell = left;
+        }
+        if let Some(first) = row.first_mut() {
+            *first = i + 1;
+        }
+    }
+    row.last().copied().unwrap_or(0)
+}

@@ -1,0 +1,364 @@
+//! What a study is: the TOML file, its defaults, `--set`, and errors that name file, line and the nearest valid name.
+
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::validate;
+use crate::error::nearest;
+use crate::{Error, Result};
+
+/// A study as configured. Unknown keys are refused.
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// The study's name; also the default folder.
+    pub name: String,
+    /// What is trained on.
+    pub data: DataConfig,
+    /// How it is trained.
+    pub train: TrainConfig,
+    /// The models and how many replicates of each.
+    #[serde(rename = "model", default)]
+    pub models: Vec<ModelConfig>,
+    /// Scores beyond the trajectory scores, and other settings of those: name to a table of settings, or a list of them.
+    #[serde(default)]
+    pub scores: toml::Table,
+}
+
+/// `[data]`
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct DataConfig {
+    /// `embedded`, `fashion-mnist`, `mnist`, `cifar10` or `cifar100`.
+    pub source: String,
+    /// Folder of the source's files; by default the source's folder among the user's data.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub path: Option<PathBuf>,
+    /// A stratified, seeded subset of so many training examples.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub limit: Option<usize>,
+    /// Comes with the ensemble scores; refused until then.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub label_noise: Option<toml::Value>,
+    /// Comes with the ensemble scores; refused until then.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub holdout: Option<f64>,
+    /// Comes with the ensemble scores; refused until then.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub retrain: Option<toml::Value>,
+}
+
+/// `[train]`
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct TrainConfig {
+    /// Passes over the training examples.
+    pub epochs: u32,
+    /// Examples per step.
+    #[serde(default = "default_batch_size")]
+    pub batch_size: usize,
+    /// Stochastic gradient descent and its schedule.
+    #[serde(default)]
+    pub optimizer: Optimizer,
+    /// Random crop and flip.
+    #[serde(default)]
+    pub augment: Augment,
+    /// What training minimises.
+    #[serde(default)]
+    pub loss: Loss,
+    /// Arithmetic: `fp32` on a CPU.
+    #[serde(default)]
+    pub precision: Precision,
+    /// When examples are observed.
+    #[serde(default)]
+    pub observe: Observe,
+    /// How norm weights start.
+    #[serde(default)]
+    pub norm_init: NormInit,
+    /// At least this many seconds between checkpoints; 0: every epoch.
+    #[serde(default = "default_checkpoint_seconds")]
+    pub checkpoint_seconds: u64,
+    /// Seed of the study; every replicate's seed comes from it.
+    #[serde(default)]
+    pub seed: u64,
+}
+
+const fn default_batch_size() -> usize {
+    128
+}
+
+const fn default_checkpoint_seconds() -> u64 {
+    60
+}
+
+/// SGD as PyTorch's, with a learning rate that is multiplied by `gamma` after each milestone (epochs).
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Optimizer {
+    /// Learning rate at the start.
+    pub lr: f64,
+    /// v = momentum v + (g + decay w)
+    pub momentum: f64,
+    /// Weight decay on all parameters.
+    pub weight_decay: f64,
+    /// The rate drops after so many epochs, each time.
+    pub milestones: Vec<u32>,
+    /// What it is multiplied by then.
+    pub gamma: f64,
+}
+
+impl Default for Optimizer {
+    fn default() -> Self {
+        Self { lr: 0.1, momentum: 0.9, weight_decay: 1e-4, milestones: Vec::new(), gamma: 0.1 }
+    }
+}
+
+impl Optimizer {
+    /// The learning rate of an epoch (from 1).
+    pub fn rate(&self, epoch: u32) -> f64 {
+        let drops = self.milestones.iter().filter(|milestone| epoch > **milestone).count();
+        (0..drops).fold(self.lr, |rate, _| rate * self.gamma)
+    }
+}
+
+/// Random changes of a training image, after normalising.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Augment {
+    /// Pads with so many zeros on each side, then cuts the image's size out at random.
+    pub crop: usize,
+    /// Mirrors left and right half of the time.
+    pub flip: bool,
+}
+
+/// What training minimises.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize)]
+pub enum Loss {
+    /// Mean cross-entropy of the softmax.
+    #[default]
+    #[serde(rename = "cross-entropy")]
+    CrossEntropy,
+    /// Comes with the engine; refused until then.
+    #[serde(rename = "0-hinge")]
+    ZeroHinge,
+}
+
+/// Arithmetic of training.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Precision {
+    /// 32-bit floats.
+    #[default]
+    Fp32,
+    /// CUDA only.
+    Tf32,
+    /// CUDA only.
+    Bf16,
+}
+
+/// When an example is observed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Observe {
+    /// At its presentation in training: train-mode logits of the augmented input, free.
+    #[default]
+    Minibatch,
+    /// In a pass over all examples after each epoch: eval mode, plain input.
+    Sweep,
+}
+
+/// How the weights of norm layers start.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum NormInit {
+    /// At 1.
+    #[default]
+    One,
+    /// From U(0, 1), as in the library that Kwok et al. trained with.
+    Uniform,
+}
+
+/// `[[model]]`: an architecture, how often, and what differs from `[train]` for it.
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct ModelConfig {
+    /// The architecture, such as `resnet20`, `resnet8-8` or `mlp-512x7`.
+    pub name: String,
+    /// Names the folder; by default the architecture's name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub label: Option<String>,
+    /// How many replicates.
+    pub replicates: u32,
+    /// Over `[train]`'s.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub epochs: Option<u32>,
+    /// Over `[train]`'s.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub batch_size: Option<usize>,
+    /// Over `[train]`'s.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub optimizer: Option<Optimizer>,
+    /// Over `[train]`'s.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub augment: Option<Augment>,
+    /// Over `[train]`'s.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub loss: Option<Loss>,
+}
+
+impl ModelConfig {
+    /// The label, or the name where there is none.
+    pub fn label(&self) -> &str {
+        self.label.as_deref().unwrap_or(&self.name)
+    }
+}
+
+/// How one model is trained: `[train]` with the model's own settings over it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Recipe {
+    /// Passes over the training examples.
+    pub epochs: u32,
+    /// Examples per step.
+    pub batch_size: usize,
+    /// SGD and its schedule.
+    pub optimizer: Optimizer,
+    /// Random crop and flip.
+    pub augment: Augment,
+    /// When examples are observed.
+    pub observe: Observe,
+    /// How norm weights start.
+    pub norm_init: NormInit,
+}
+
+impl TrainConfig {
+    /// The recipe of a model.
+    pub fn recipe(&self, model: &ModelConfig) -> Recipe {
+        Recipe {
+            epochs: model.epochs.unwrap_or(self.epochs),
+            batch_size: model.batch_size.unwrap_or(self.batch_size),
+            optimizer: model.optimizer.clone().unwrap_or_else(|| self.optimizer.clone()),
+            augment: model.augment.unwrap_or(self.augment),
+            observe: self.observe,
+            norm_init: self.norm_init,
+        }
+    }
+}
+
+impl Config {
+    /// Reads a config file and applies `--set key=value` to it.
+    ///
+    /// # Errors
+    /// `Error::Usage` with file, line, the nearest valid name and what was expected.
+    pub fn read(path: &Path, settings: &[String]) -> Result<Self> {
+        let text = std::fs::read_to_string(path).map_err(|error| {
+            Error::Usage(match error.kind() {
+                std::io::ErrorKind::NotFound => format!("{}: no such config file", path.display()),
+                _ => format!("{}: {error}", path.display()),
+            })
+        })?;
+        let mut config = Self::parse(&text, &path.display().to_string(), settings)?;
+        if let Some(data) = &config.data.path {
+            // A path given by --set is the caller's; one in the file is relative to the file.
+            let own = !settings.iter().any(|setting| setting.trim_start().starts_with("data.path"));
+            let base = if own { path.parent().unwrap_or(Path::new("")) } else { Path::new("") };
+            config.data.path = Some(base.join(expand_home(data)));
+        }
+        Ok(config)
+    }
+
+    /// Parses a config's text; `name` stands for the file in messages.
+    ///
+    /// # Errors
+    /// As [`Config::read`].
+    pub fn parse(text: &str, name: &str, settings: &[String]) -> Result<Self> {
+        let place = |error: &toml::de::Error| -> Error { Error::Usage(describe(error, text, name)) };
+        if settings.is_empty() {
+            let config: Self = toml::from_str(text).map_err(|error| place(&error))?;
+            return validate::check(&config).map(|()| config.clone()).map_err(|problem| problem.at(text, name));
+        }
+        let mut table: toml::Table = toml::from_str(text).map_err(|error| place(&error))?;
+        for setting in settings {
+            apply(&mut table, setting)?;
+        }
+        let config: Self = table.try_into().map_err(|error: toml::de::Error| {
+            // The file's own mistakes have a line; what is left came in through --set.
+            match toml::from_str::<Self>(text) {
+                Err(own) => place(&own),
+                Ok(_) => Error::Usage(format!("--set {}: {}", settings.join(" --set "), suggestion(error.message()))),
+            }
+        })?;
+        validate::check(&config).map_err(|problem| problem.at(text, name))?;
+        Ok(config)
+    }
+}
+
+/// "file:line:column: message", with the nearest valid name where one is near.
+fn describe(error: &toml::de::Error, text: &str, name: &str) -> String {
+    let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or("");
+    let line = before.matches('\n').count() + 1;
+    let column = before.rsplit('\n').next().map_or(0, |rest| rest.chars().count()) + 1;
+    format!("{name}:{line}:{column}: {}", suggestion(error.message()))
+}
+
+/// Adds "did you mean" to serde's "unknown field `x`, expected one of `a`, `b`".
+fn suggestion(message: &str) -> String {
+    let message = message.trim_end().replace('\n', ": ");
+    let mut quoted = message.split('`').skip(1).step_by(2);
+    let near = match (message.starts_with("unknown "), quoted.next()) {
+        (true, Some(wrong)) => nearest(wrong, quoted).map(str::to_owned),
+        _ => None,
+    };
+    near.map_or(message.clone(), |near| format!("{message}; did you mean `{near}`?"))
+}
+
+/// `~/x` is under the user's home.
+fn expand_home(path: &Path) -> PathBuf {
+    match (path.strip_prefix("~"), std::env::var_os("HOME")) {
+        (Ok(rest), Some(home)) => Path::new(&home).join(rest),
+        _ => path.to_path_buf(),
+    }
+}
+
+/// Applies one `dotted.path=value`; list items go by index, the value is TOML (a bare word is taken as a string).
+fn apply(table: &mut toml::Table, setting: &str) -> Result<()> {
+    let bad = |reason: &str| Error::Usage(format!("--set {setting}: {reason}"));
+    let (path, text) = setting.split_once('=').ok_or_else(|| bad("expected key=value, such as train.epochs=2"))?;
+    let value = parse_value(text.trim()).ok_or_else(|| bad("the value is not TOML; strings need quotes"))?;
+    let mut keys: Vec<&str> = path.trim().split('.').collect();
+    let last = keys.pop().filter(|key| !key.is_empty()).ok_or_else(|| bad("the key is empty"))?;
+    let mut root = toml::Value::Table(std::mem::take(table));
+    let mut place = &mut root;
+    for key in keys {
+        place = step_into(place, key).ok_or_else(|| bad(&format!("there is no `{key}` to go into")))?;
+    }
+    match place {
+        toml::Value::Table(inner) => {
+            inner.insert(last.to_owned(), value);
+        }
+        toml::Value::Array(items) => {
+            let item = last.parse().ok().and_then(|index: usize| items.get_mut(index));
+            *item.ok_or_else(|| bad(&format!("the list has no item `{last}`")))? = value;
+        }
+        _ => return Err(bad(&format!("`{last}` lies inside something that is no table"))),
+    }
+    if let toml::Value::Table(changed) = root {
+        *table = changed;
+    }
+    Ok(())
+}
+
+fn parse_value(text: &str) -> Option<toml::Value> {
+    let parsed = |text: &str| format!("value = {text}").parse::<toml::Table>().ok()?.remove("value");
+    let word = |c: char| c.is_ascii_alphanumeric() || "-_/.~".contains(c);
+    parsed(text).or_else(|| text.chars().all(word).then(|| toml::Value::String(text.to_owned())))
+}
+
+/// The table or list item at `key`, a new table where a table has none.
+fn step_into<'a>(place: &'a mut toml::Value, key: &str) -> Option<&'a mut toml::Value> {
+    match place {
+        toml::Value::Table(table) => Some(table.entry(key).or_insert_with(|| toml::Value::Table(toml::Table::new()))),
+        toml::Value::Array(items) => items.get_mut(key.parse::<usize>().ok()?),
+        _ => None,
+    }
+}

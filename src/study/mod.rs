@@ -1,0 +1,8 @@
+//! A study: its config, and the plan of replicates that follows from it.
+
+pub mod config;
+pub mod plan;
+pub mod validate;
+
+pub use config::Config;
+pub use plan::{Plan, ReplicateId};
