@@ -16,11 +16,15 @@
 #![deny(unsafe_code)]
 
 pub mod analysis;
+pub mod cli;
+pub mod commands;
 pub mod data;
 pub mod error;
+pub mod headless;
 pub mod models;
 pub mod nn;
 pub mod random;
+pub mod results;
 pub mod scores;
 pub mod store;
 pub mod study;

@@ -1,1 +1,30 @@
-fn main() {}
+//! The `diffscope` program: parse, dispatch, exit code.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use diffscope::cli::{Cli, Command};
+use diffscope::commands;
+
+// Training keeps its buffers, but loading, scoring and the screen allocate: glibc maps and unmaps large ones each time.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let done = match &cli.command {
+        None => commands::demo::demo(&cli),
+        Some(Command::Run(options)) => commands::run::run(options, &cli.screen),
+        Some(Command::Open(options)) => commands::open::open(options, &cli.screen),
+        Some(Command::Status(options)) => commands::status::status(options),
+        Some(Command::Analyze(options)) => commands::analyze::analyze(options),
+        Some(Command::Data(options)) => commands::data::data(options),
+    };
+    match done {
+        Ok(code) => code.into(),
+        Err(error) => {
+            eprintln!("diffscope: {error}");
+            error.exit_code().into()
+        }
+    }
+}

@@ -2,7 +2,7 @@
 //!
 //! A stream's key is the BLAKE3 hash of this byte layout (all integers little-endian):
 //! `"diffscope stream 1\0"`, study seed `u64`, label length `u32`, label bytes, replicate index `u32`,
-//! purpose length `u32`, purpose bytes, epoch `u32`, example `u64`. The hash keys a ChaCha8 generator whose
+//! purpose length `u32`, purpose bytes, epoch `u32`, example `u64`. The hash keys a `ChaCha8` generator whose
 //! 64-bit words are used in order. CPU and GPU thus share initialisation, order and augmentation, whatever
 //! the number of jobs, and a resumed run needs no generator state.
 

@@ -1,10 +1,65 @@
 //! How hard is each example? One file and one registry line per score.
 //!
 //! A score's line in [`REGISTRY`] says what it is and what it needs; its observer turns the records that training
-//! hands out into one number per example.
+//! hands out into one number per example. Values are accumulated in f64 (`exp` from `libm`) and stored as f32.
+//!
+//! Time is 0-based: observation t = 0..T-1 of an example is its t-th presentation in training (`minibatch`) or its
+//! t-th sweep (`sweep`); T is the number of observations so far, so that live values are those of the history so far.
 
-use crate::Result;
-use crate::study::config::Observe;
+mod accuracy;
+mod aum;
+mod confidence;
+mod el2n;
+mod entropy;
+mod first_learned;
+mod forgetting;
+mod learned;
+mod loss;
+mod max_confidence;
+mod mean;
+mod observation;
+mod settings;
+mod spec;
+#[cfg(test)]
+mod tests;
+mod variability;
+
+pub use observation::{Observation, Record};
+pub use settings::{Domain, Setting, Settings};
+pub use spec::{ScoreSpec, logit_epochs, resolve};
+
+/// Every score of this version. Adding one is its file and its line here.
+pub static REGISTRY: &[&ScoreKind] = &[
+    &loss::KIND,
+    &accuracy::KIND,
+    &confidence::KIND,
+    &variability::KIND,
+    &entropy::KIND,
+    &max_confidence::KIND,
+    &aum::KIND,
+    &forgetting::KIND,
+    &first_learned::KIND,
+    &learned::KIND,
+    &el2n::KIND,
+];
+
+/// Scores that a later version will have: named, so that asking for one is told apart from a mistyped name.
+const LATER: &[&str] = &[
+    "grand",
+    "vog",
+    "prediction_depth",
+    "output_margin",
+    "input_margin",
+    "prototypes",
+    "self_prototypes",
+    "ensemble_accuracy",
+    "agreement",
+    "holdout_retraining",
+    "consistency",
+    "consensus_consistency",
+    "prediction_entropy",
+    "memorization",
+];
 
 /// Which end of a score is the difficult one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -13,6 +68,24 @@ pub enum Harder {
     High,
     /// Small values are hard.
     Low,
+}
+
+impl Harder {
+    /// `high` or `low`, as written in files.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::High => "high",
+            Self::Low => "low",
+        }
+    }
+
+    /// The factor that makes larger values the harder ones.
+    pub fn sign(self) -> f64 {
+        match self {
+            Self::High => 1.0,
+            Self::Low => -1.0,
+        }
+    }
 }
 
 /// What family a score belongs to.
@@ -33,19 +106,45 @@ pub enum Need {
     LogitsAt(Vec<u32>),
 }
 
-/// One epoch's observations of all observed examples, by position in the data set.
-///
-/// All vectors have one entry per observed example: the training examples with `minibatch`, all with `sweep`.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Record {
-    /// -log p[y], log-sum-exp form.
-    pub loss: Vec<f32>,
-    /// z[y] - max over c != y of z[c].
-    pub margin: Vec<f32>,
-    /// Entropy of the softmax, in nats.
-    pub entropy: Vec<f32>,
-    /// argmax z, ties to the lowest index.
-    pub predicted: Vec<u16>,
+/// How large an observer's arrays are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Sizes {
+    /// Examples of the data set: training, then test.
+    pub examples: usize,
+    /// Examples that are observed: positions `0..observed`.
+    pub observed: usize,
+    /// Classes.
+    pub classes: usize,
+    /// Epochs of the whole training.
+    pub epochs: u32,
+}
+
+impl Sizes {
+    /// An accumulator of one number per observed example.
+    fn zeros(self) -> Vec<f64> {
+        vec![0.0; self.observed]
+    }
+}
+
+/// What a score is: a line of the registry.
+#[derive(Debug)]
+pub struct ScoreKind {
+    /// Its name, without settings.
+    pub name: &'static str,
+    /// The difficult end.
+    pub harder: Harder,
+    /// Its family.
+    pub kind: Kind,
+    /// Where it comes from.
+    pub citation: &'static str,
+    /// The formula, with every convention that is not a setting.
+    pub definition: &'static str,
+    /// What can be set, in the order in which settings enter the name.
+    pub settings: &'static [Setting],
+    /// What the replicate loop has to provide.
+    pub needs: fn(&Settings) -> Vec<Need>,
+    /// A fresh observer.
+    pub observer: fn(&Settings, Sizes) -> Box<dyn Observer>,
 }
 
 /// Turns records into one value per example.
@@ -63,17 +162,7 @@ pub trait Observer: Send {
     fn state(&mut self) -> Vec<(&'static str, &mut Vec<f64>)>;
 }
 
-/// A score with its settings, as a study computes it.
-#[derive(Debug, Clone, PartialEq)]
-pub struct ScoreSpec {
-    /// Base, `@epoch` and every setting that isn't the default: `el2n@20`, `aum.logit`.
-    pub name: String,
-}
-
-/// The scores of a study: the trajectory scores and what `[scores]` asks for, in the registry's order.
-///
-/// # Errors
-/// `Error::Usage` for an unknown score or setting, or one that `observe` cannot give.
-pub fn resolve(_scores: &toml::Table, _observe: Observe) -> Result<Vec<ScoreSpec>> {
-    Ok(Vec::new())
+/// One stored value per example of the data set: those of the observed ones, then NaN.
+fn padded(examples: usize, observed: impl Iterator<Item = f64>) -> Vec<f32> {
+    observed.map(|value| value as f32).chain(std::iter::repeat(f32::NAN)).take(examples).collect()
 }

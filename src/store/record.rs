@@ -1,6 +1,9 @@
 //! What `replicate.json` and `epochs.jsonl` hold.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
+
+/// A running replicate whose heartbeat is older than this has stopped without saying so, in seconds.
+const STALE: f64 = 10.0;
 
 /// What a replicate is doing.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -19,6 +22,20 @@ pub enum State {
     Failed,
     /// Passed over by a person; can be retried.
     Skipped,
+}
+
+impl State {
+    /// The word that people and files use for it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Queued => "queued",
+            Self::Running => "running",
+            Self::Paused => "paused",
+            Self::Finished => "finished",
+            Self::Failed => "failed",
+            Self::Skipped => "skipped",
+        }
+    }
 }
 
 /// `replicate.json`: rewritten once a second while running, for viewers in other processes.
@@ -45,6 +62,8 @@ pub struct ReplicateRecord {
     pub observed: usize,
     /// Epochs whose rows are committed.
     pub epochs_done: u32,
+    /// Epochs that a kill cannot take away: those behind the last checkpoint.
+    pub epochs_committed: u32,
     /// Epochs to do.
     pub epochs: u32,
     /// Steps done in the current epoch.
@@ -52,14 +71,17 @@ pub struct ReplicateRecord {
     /// Steps in an epoch.
     pub steps: usize,
     /// Training examples per second, lately.
+    #[serde(deserialize_with = "number")]
     pub examples_per_s: f64,
     /// Seconds since 1970 at the last rewrite while running.
+    #[serde(deserialize_with = "number")]
     pub heartbeat: f64,
     /// Seconds since 1970 when it first started.
     pub started: Option<f64>,
     /// Seconds since 1970 when it finished.
     pub finished: Option<f64>,
     /// Seconds of work, over all processes.
+    #[serde(deserialize_with = "number")]
     pub seconds: f64,
     /// Accuracy of the final network on the training examples, eval mode.
     pub train_accuracy: Option<f64>,
@@ -71,21 +93,63 @@ pub struct ReplicateRecord {
     pub non_finite: bool,
 }
 
+impl ReplicateRecord {
+    /// Whether it claims to run but nobody has rewritten it lately: its process was killed, or its machine.
+    pub fn is_stopped(&self, now: f64) -> bool {
+        // Asked this way round, a heartbeat that is no number is not fresh.
+        let is_fresh = now - self.heartbeat <= STALE;
+        self.state == State::Running && !is_fresh
+    }
+}
+
+/// A number; JSON writes those that are not finite as null.
+fn number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
+    Ok(Option::deserialize(deserializer)?.unwrap_or(f64::NAN))
+}
+
 /// A line of `epochs.jsonl`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct EpochLine {
     /// From 1.
     pub epoch: u32,
     /// Learning rate of the epoch.
+    #[serde(deserialize_with = "number")]
     pub lr: f64,
     /// Mean loss over the epoch's steps (null: not finite).
     pub train_loss: Option<f64>,
     /// Share right over the epoch's steps.
+    #[serde(deserialize_with = "number")]
     pub train_accuracy: f64,
     /// Mean loss on the test examples at the epoch's end (null: not finite).
     pub test_loss: Option<f64>,
     /// Share of test examples right at the epoch's end.
+    #[serde(deserialize_with = "number")]
     pub test_accuracy: f64,
     /// Seconds that the epoch took.
+    #[serde(deserialize_with = "number")]
     pub seconds: f64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_running_replicate_with_an_old_heartbeat_is_stopped() {
+        let record = |state, heartbeat| ReplicateRecord { state, heartbeat, ..ReplicateRecord::default() };
+        assert!(record(State::Running, 89.0).is_stopped(100.0));
+        assert!(record(State::Running, f64::NAN).is_stopped(100.0));
+        assert!(!record(State::Running, 91.0).is_stopped(100.0));
+        // A clock that is ahead on the other machine.
+        assert!(!record(State::Running, 105.0).is_stopped(100.0));
+        assert!(!record(State::Finished, 0.0).is_stopped(100.0));
+    }
+
+    #[test]
+    fn numbers_that_are_not_finite_survive_json() {
+        let record = ReplicateRecord { examples_per_s: f64::INFINITY, ..ReplicateRecord::default() };
+        let text = serde_json::to_string(&record).unwrap();
+        let back: ReplicateRecord = serde_json::from_str(&text).unwrap();
+        assert!(back.examples_per_s.is_nan() && back.heartbeat == 0.0);
+    }
 }

@@ -293,7 +293,7 @@ impl Config {
     }
 }
 
-/// "file:line:column: message", with the nearest valid name where one is near.
+/// `file:line:column: message`, with the nearest valid name where one is near.
 fn describe(error: &toml::de::Error, text: &str, name: &str) -> String {
     let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or("");
     let line = before.matches('\n').count() + 1;

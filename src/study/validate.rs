@@ -54,9 +54,17 @@ pub fn check(config: &Config) -> Result<(), Problem> {
     check_data(&config.data)?;
     check_train(&config.train)?;
     check_models(config)?;
-    crate::scores::resolve(&config.scores, config.train.observe)
-        .map(|_| ())
-        .map_err(|error| Problem::new("scores", error.to_string()))
+    check_scores(config)
+}
+
+/// Entry by entry, so that the problem has its line: entries of different scores cannot contradict each other.
+fn check_scores(config: &Config) -> Result<(), Problem> {
+    for (name, entry) in &config.scores {
+        let alone = toml::Table::from_iter([(name.clone(), entry.clone())]);
+        crate::scores::resolve(&alone, config.train.observe)
+            .map_err(|error| Problem::new(format!("scores.{name}"), error.to_string()))?;
+    }
+    Ok(())
 }
 
 fn check_name(key: &str, name: &str) -> Result<(), Problem> {
@@ -164,4 +172,17 @@ fn check_models(config: &Config) -> Result<(), Problem> {
         check_loss(&key("loss"), model.loss.unwrap_or_default())?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refused_score_is_named_with_its_line() {
+        let text = "name = 'x'\n[data]\nsource = 'embedded'\n[train]\nepochs = 2\n[[model]]\nname = 'resnet8'\n\
+                    replicates = 1\n[scores]\nel2n = {}\naum = { space = 'logits' }\n";
+        let message = check_scores(&toml::from_str(text).unwrap()).unwrap_err().at(text, "study.toml").to_string();
+        assert!(message.starts_with("study.toml:11: scores.aum: "), "{message}");
+    }
 }

@@ -6,7 +6,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::store::record::State;
+use crate::store::record::{ReplicateRecord, State};
 use crate::study::ReplicateId;
 
 /// Quantiles of the margin in one epoch: 5, 25, 50, 75 and 95 %.
@@ -29,6 +29,8 @@ pub struct Progress {
     pub non_finite: bool,
     /// Epochs done.
     pub epochs_done: u32,
+    /// Epochs behind the last checkpoint.
+    pub epochs_committed: u32,
     /// Epochs to do.
     pub epochs: u32,
     /// Steps done in the current epoch.
@@ -45,6 +47,60 @@ pub struct Progress {
     pub train_accuracy: Option<f64>,
     /// Share of test examples right at the last epoch's end.
     pub test_accuracy: Option<f64>,
+}
+
+impl Progress {
+    /// A replicate that nothing is known of yet.
+    pub fn queued(id: ReplicateId, seed: u64, epochs: u32) -> Self {
+        Self {
+            id,
+            seed,
+            device: String::new(),
+            state: State::Queued,
+            reason: None,
+            non_finite: false,
+            epochs_done: 0,
+            epochs_committed: 0,
+            epochs,
+            step: 0,
+            steps: 0,
+            examples_per_s: 0.0,
+            seconds: 0.0,
+            train_loss: None,
+            train_accuracy: None,
+            test_accuracy: None,
+        }
+    }
+
+    /// Takes over what a replicate's record says.
+    pub fn follow(&mut self, record: &ReplicateRecord) {
+        self.device.clone_from(&record.device);
+        self.state = record.state;
+        self.reason.clone_from(&record.reason);
+        self.non_finite = record.non_finite;
+        self.epochs_done = record.epochs_done;
+        self.epochs_committed = record.epochs_committed;
+        self.epochs = record.epochs;
+        self.step = record.step;
+        self.steps = record.steps;
+        self.examples_per_s = record.examples_per_s;
+        self.seconds = record.seconds;
+        self.train_accuracy = record.train_accuracy.or(self.train_accuracy);
+        self.test_accuracy = record.test_accuracy.or(self.test_accuracy);
+    }
+}
+
+/// The 5, 25, 50, 75 and 95 % quantiles of margins, interpolated linearly; NaN margins are left out, none gives NaN.
+pub fn margin_quantiles(margins: &[f32]) -> MarginQuantiles {
+    let mut sorted: Vec<f32> = margins.iter().copied().filter(|margin| !margin.is_nan()).collect();
+    sorted.sort_unstable_by(f32::total_cmp);
+    [0.05, 0.25, 0.5, 0.75, 0.95].map(|share| {
+        let place = share * sorted.len().saturating_sub(1) as f64;
+        let value = |place: f64| sorted.get(place as usize).copied().unwrap_or(f32::NAN);
+        let (low, high) = (value(place.floor()), value(place.ceil()));
+        // Between two infinities there is nothing to interpolate: inf - inf is NaN.
+        if low.total_cmp(&high).is_eq() { low } else { low + (place.fract() as f32) * (high - low) }
+    })
 }
 
 /// One replicate's scores so far.
@@ -75,10 +131,15 @@ pub struct Board {
 }
 
 impl Board {
-    /// A board with these replicates, in this order.
+    /// A board with these views, in this order.
+    pub fn of(views: Vec<ReplicateView>) -> Self {
+        Self { views: Mutex::new(views), version: AtomicU64::new(1) }
+    }
+
+    /// A board of replicates that nothing but their progress is known of.
     pub fn new(progress: Vec<Progress>) -> Self {
         let view = |progress| ReplicateView { progress, margins: Arc::default(), scores: None };
-        Self { views: Mutex::new(progress.into_iter().map(view).collect()), version: AtomicU64::new(1) }
+        Self::of(progress.into_iter().map(view).collect())
     }
 
     /// Changes one replicate's view.
@@ -98,5 +159,32 @@ impl Board {
     /// A copy of all views; bulky values are shared.
     pub fn snapshot(&self) -> Vec<ReplicateView> {
         self.views.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn margin_quantiles_interpolate_and_leave_nan_out() {
+        let margins: Vec<f32> = (0..=100).map(|x| x as f32).chain([f32::NAN]).collect();
+        let rounded = |margins: &[f32]| margin_quantiles(margins).map(|quantile| (quantile * 100.0).round() as i32);
+        assert_eq!(rounded(&margins), [500, 2500, 5000, 7500, 9500]);
+        assert_eq!(rounded(&[0.0, 1.0]), [5, 25, 50, 75, 95]);
+        assert!(margin_quantiles(&[]).iter().all(|quantile| quantile.is_nan()));
+        assert!(margin_quantiles(&[f32::INFINITY; 3]).iter().all(|quantile| quantile.is_infinite()));
+    }
+
+    #[test]
+    fn a_board_counts_its_changes_and_shares_bulky_values() {
+        let id = ReplicateId { label: "a".into(), index: 0 };
+        let board = Board::new(vec![Progress::queued(id.clone(), 1, 5)]);
+        let before = board.version();
+        board.update(&ReplicateId { index: 9, ..id.clone() }, |view| view.progress.epochs = 77);
+        assert_eq!(board.version(), before, "an unknown replicate changes nothing");
+        board.update(&id, |view| view.progress.epochs_done = 3);
+        assert!(board.version() > before);
+        assert_eq!(board.snapshot()[0].progress.epochs_done, 3);
     }
 }

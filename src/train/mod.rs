@@ -1,4 +1,14 @@
 //! Training: one replicate per worker thread, steered by commands, told by events, seen on the board.
 
+pub mod added_scores;
 pub mod board;
+mod commit;
+pub mod crew;
 pub mod events;
+pub mod learner;
+mod passes;
+mod pulse;
+pub mod replicate;
+pub mod steer;
+
+pub use crew::{Crew, Trainer};

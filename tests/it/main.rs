@@ -1,1 +1,16 @@
+//! The integration tests: one binary, since each one links the whole program again.
 
+// The lints leave `#[test]` functions alone, but not the helpers they call.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod configs;
+mod extending;
+mod kernels;
+mod kills;
+mod learner;
+mod nn_candle;
+mod nn_oracles;
+mod steering;
+mod store;
+mod studies;
+mod terminal;

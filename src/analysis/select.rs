@@ -1,0 +1,75 @@
+//! Which scores does an analysis look at? A user's choice, or the first-listed variant of each score.
+
+use std::collections::HashSet;
+
+use super::ModelScores;
+use crate::error::nearest;
+use crate::{Error, Result};
+
+/// The name without `@epoch` and settings.
+pub fn base(name: &str) -> &str {
+    name.split(['@', '.']).next().unwrap_or(name)
+}
+
+/// Places of the wanted scores in `model.scores`, in their order there. Nothing wanted: the first-listed variant of
+/// each score, without `variability`, whose direction is a convention.
+///
+/// # Errors
+/// `Error::Usage` for a score that the model has not, with those that it has.
+pub fn scores(model: &ModelScores, wanted: &[String]) -> Result<Vec<usize>> {
+    let names: Vec<&str> = model.scores.iter().map(|score| score.name.as_str()).collect();
+    if let Some(unknown) = wanted.iter().find(|name| !names.contains(&name.as_str())) {
+        let near = nearest(unknown, names.iter().copied());
+        let near = near.map_or(String::new(), |near| format!("; did you mean `{near}`?"));
+        let known = names.join(", ");
+        return Err(Error::Usage(format!("{} has no score `{unknown}`{near}; it has {known}", model.model)));
+    }
+    let mut seen = HashSet::new();
+    let by_default = |name: &str| base(name) != "variability" && seen.insert(base(name).to_owned());
+    let chosen: Vec<bool> = if wanted.is_empty() {
+        names.iter().copied().map(by_default).collect()
+    } else {
+        names.iter().map(|name| wanted.iter().any(|wanted| wanted == name)).collect()
+    };
+    Ok(chosen.iter().enumerate().filter(|(_, chosen)| **chosen).map(|(place, _)| place).collect())
+}
+
+/// Why an analysis has to leave a score out, if so.
+pub fn problem(score: &super::ScoreRuns) -> Option<String> {
+    let name = &score.name;
+    if score.values.iter().any(|value| value.is_infinite()) {
+        return Some(format!("`{name}` is left out: its infinite values are for ranks and export only"));
+    }
+    if score.values.iter().all(|value| value.is_nan()) {
+        return Some(format!("`{name}` is left out: it has no values"));
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::ScoreRuns;
+    use super::*;
+    use crate::scores::Harder;
+    use ndarray::Array2;
+
+    fn model(names: &[&str]) -> ModelScores {
+        let score =
+            |name: &&str| ScoreRuns { name: (*name).to_owned(), harder: Harder::High, values: Array2::zeros((1, 2)) };
+        ModelScores { model: "m".into(), role: "train", runs: vec![0], scores: names.iter().map(score).collect() }
+    }
+
+    #[test]
+    fn the_default_is_the_first_variant_of_each_without_variability() {
+        let model = model(&["loss", "variability", "aum.logit", "aum", "el2n@20", "el2n@0"]);
+        assert_eq!(scores(&model, &[]).unwrap(), [0, 2, 4]);
+        let wanted = ["el2n@0", "variability"].map(String::from);
+        assert_eq!(scores(&model, &wanted).unwrap(), [1, 5]);
+    }
+
+    #[test]
+    fn an_unknown_score_is_refused_with_the_nearest() {
+        let refusal = scores(&model(&["loss", "aum"]), &["los".to_owned()]).unwrap_err().to_string();
+        assert!(refusal.contains("did you mean `loss`") && refusal.contains("loss, aum"), "{refusal}");
+    }
+}

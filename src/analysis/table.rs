@@ -1,0 +1,130 @@
+//! How does a table read in a terminal? Three significant digits, aligned at the decimal point.
+
+use unicode_width::UnicodeWidthStr;
+
+use super::{Cell, Table};
+
+/// Stands for a value that does not exist.
+const MISSING: &str = "·";
+
+impl Table {
+    /// The table as text: title, heads, rows; columns two spaces apart.
+    pub fn text(&self) -> String {
+        let columns: Vec<Vec<String>> = (0..self.columns.len()).map(|column| self.column(column)).collect();
+        let mut text = format!("{}\n", self.title);
+        for row in 0..=self.rows.len() {
+            let cells: Vec<&str> = columns.iter().filter_map(|column| column.get(row)).map(String::as_str).collect();
+            text.push_str(cells.join("  ").trim_end());
+            text.push('\n');
+        }
+        text
+    }
+
+    /// One column, its head first, all cells equally wide: words to the left, numbers aligned at the point.
+    fn column(&self, column: usize) -> Vec<String> {
+        let head = self.columns.get(column).map_or("", String::as_str);
+        let cells: Vec<&Cell> = self.rows.iter().filter_map(|row| row.get(column)).collect();
+        let body = aligned(&cells);
+        let width = body.iter().map(|cell| cell.width()).chain([head.width()]).max().unwrap_or(0);
+        let words = !cells.is_empty() && cells.iter().all(|cell| matches!(cell, Cell::Text(_)));
+        let pad = |cell: &str| {
+            let space = " ".repeat(width - cell.width());
+            if words { format!("{cell}{space}") } else { format!("{space}{cell}") }
+        };
+        std::iter::once(head).chain(body.iter().map(String::as_str)).map(pad).collect()
+    }
+}
+
+/// Cells as text, numbers filled up on the right so that their points stand below each other.
+fn aligned(cells: &[&Cell]) -> Vec<String> {
+    let texts: Vec<String> = cells.iter().map(|cell| shown(cell)).collect();
+    let after_point = |text: &str| text.find('.').map_or(0, |point| text.len() - point);
+    let numbers = || texts.iter().zip(cells).filter(|(_, cell)| !matches!(cell, Cell::Text(_)));
+    let longest = numbers().map(|(text, _)| after_point(text)).max().unwrap_or(0);
+    let fill = |(text, cell): (&String, &&Cell)| match cell {
+        Cell::Text(_) => text.clone(),
+        _ => format!("{text}{}", " ".repeat(longest - after_point(text))),
+    };
+    texts.iter().zip(cells).map(fill).collect()
+}
+
+fn shown(cell: &Cell) -> String {
+    match cell {
+        Cell::Text(text) => text.clone(),
+        Cell::Number(number) => significant(*number),
+        Cell::Count(count) => count.to_string(),
+    }
+}
+
+/// Three significant digits: `0.0123`, `12.3`, `1235` (whole numbers in full), `1.23e-7`; NaN is `·`.
+///
+/// ```
+/// use diffscope::analysis::table::significant;
+/// assert_eq!(significant(0.99961), "1.00");
+/// assert_eq!(significant(f64::NAN), "·");
+/// ```
+pub fn significant(number: f64) -> String {
+    if number.is_nan() {
+        return MISSING.to_owned();
+    }
+    if number.is_infinite() {
+        return if number > 0.0 { "∞" } else { "-∞" }.to_owned();
+    }
+    // Rounding comes first: 0.9996 has the exponent of 1.00.
+    let rounded = format!("{number:.2e}");
+    let exponent: i32 = rounded.split('e').nth(1).and_then(|exponent| exponent.parse().ok()).unwrap_or(0);
+    match exponent {
+        -4..=1 => format!("{number:.*}", (2 - exponent) as usize),
+        2..=14 => format!("{number:.0}"),
+        _ if number == 0.0 => "0".to_owned(),
+        _ => rounded,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_have_three_significant_digits() {
+        let cases = [
+            (0.5, "0.500"),
+            (-0.012_345, "-0.0123"),
+            (9.996, "10.0"),
+            (0.000_123_4, "0.000123"),
+            (1.2e-7, "1.20e-7"),
+            (1234.5, "1234"),
+            (100.0, "100"),
+            (0.0, "0.00"),
+            (-1e300, "-1.00e300"),
+            (f64::NEG_INFINITY, "-∞"),
+        ];
+        for (number, expected) in cases {
+            assert_eq!(significant(number), expected);
+        }
+    }
+
+    #[test]
+    fn points_stand_below_each_other_and_words_to_the_left() {
+        let row = |name: &str, number, count| vec![Cell::Text(name.into()), Cell::Number(number), Cell::Count(count)];
+        let table = Table {
+            title: "Means".into(),
+            columns: ["score", "mean", "n"].map(String::from).to_vec(),
+            rows: vec![row("aum", -0.0123, 50_000), row("überlang", 12.3, 7), row("x", f64::NAN, 0)],
+        };
+        let expected = "Means\n\
+                        score        mean        n\n\
+                        aum       -0.0123    50000\n\
+                        überlang  12.3           7\n\
+                        x           ·            0\n";
+        let squeezed = |text: &str| {
+            text.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect::<Vec<_>>()
+        };
+        let text = table.text();
+        assert_eq!(squeezed(&text), squeezed(expected));
+        let point = |line: usize| text.lines().nth(line).unwrap().chars().position(|c| c == '.').unwrap();
+        assert_eq!(point(2), point(3), "{text}");
+        let widths: Vec<usize> = text.lines().skip(1).map(UnicodeWidthStr::width).collect();
+        assert!(widths.windows(2).all(|pair| pair[0] == pair[1]), "{text}");
+    }
+}

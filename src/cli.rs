@@ -1,0 +1,219 @@
+//! The command line: definitions only.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Train replicates of image classifiers, score every example, and look at it live.
+#[derive(Debug, Parser)]
+#[command(
+    name = "diffscope",
+    version,
+    max_term_width = 100,
+    after_help = "\
+Without a command: the demo study on embedded data, live. When it is finished, it opens.
+
+Examples:
+  diffscope                                   the demo, live
+  diffscope run configs/demo.toml --dir here  the same as a study of your own
+  diffscope open                              the last study again
+  diffscope analyze here correlation          do the scores measure the same thing?
+
+Exit codes: 0 done, 1 error, 2 usage, 3 some replicates failed or were non-finite, 130 interrupted (resumable)."
+)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+    /// How the workbench looks.
+    #[command(flatten)]
+    pub screen: Screen,
+    /// Print plain progress lines instead of the workbench (also when stdout is no terminal).
+    #[arg(long)]
+    pub headless: bool,
+    /// Replicates trained at once in the demo [default: one per core].
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub jobs: Option<u16>,
+}
+
+/// How the workbench looks.
+#[derive(Debug, Clone, Args)]
+pub struct Screen {
+    /// How pictures are drawn; auto asks the terminal once.
+    #[arg(long, value_enum, default_value_t = Graphics::Auto, global = true)]
+    pub graphics: Graphics,
+    /// Colours of the workbench.
+    #[arg(long, value_enum, default_value_t = Theme::Auto, global = true)]
+    pub theme: Theme,
+}
+
+/// How pictures are drawn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Graphics {
+    /// Sixel where the terminal answers that it has it, else half-blocks.
+    Auto,
+    /// Sixel, without asking whether it is there.
+    Sixel,
+    /// Half-blocks: two pixels in a cell.
+    Blocks,
+    /// No pictures.
+    Off,
+}
+
+/// Colours of the workbench.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Theme {
+    /// Light where the terminal says that its background is light, else dark.
+    Auto,
+    /// For dark backgrounds.
+    Dark,
+    /// For light backgrounds.
+    Light,
+    /// For dark backgrounds, without red against green.
+    ColourBlind,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Train a study; one that is there already goes on.
+    Run(Run),
+    /// Open the workbench on a finished or running study.
+    Open(Open),
+    /// Say how far a study is.
+    Status(Status),
+    /// Answer a question about a study's scores.
+    Analyze(Analyze),
+    /// Data sources.
+    #[command(subcommand)]
+    Data(Data),
+}
+
+/// Train a study; one that is there already goes on.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  diffscope run configs/demo.toml
+  diffscope run my.toml --dir /big/my --jobs 4 --set train.epochs=2 --set 'model.0.name=\"resnet20\"'")]
+pub struct Run {
+    /// The study's config.
+    pub study: PathBuf,
+    /// The study's folder [default: ./NAME].
+    #[arg(long)]
+    pub dir: Option<PathBuf>,
+    /// Replicates trained at once [default: one per core].
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub jobs: Option<u16>,
+    /// Where to train: cpu (cuda comes in a later version).
+    #[arg(long, default_value = "cpu")]
+    pub device: String,
+    /// Change a value of the config: a dotted path and a TOML value.
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub set: Vec<String>,
+    /// Print plain progress lines instead of the workbench.
+    #[arg(long)]
+    pub headless: bool,
+    /// Print the plan, its time and its disk space, and stop.
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Resume checkpoints made with other arithmetic (recorded in the replicate's log).
+    #[arg(long)]
+    pub force: bool,
+    /// Train in the background (comes in a later version).
+    #[arg(long)]
+    pub detach: bool,
+    /// Train every n-th replicate only, as i/n (comes in a later version).
+    #[arg(long, value_name = "I/N")]
+    pub shard: Option<String>,
+}
+
+/// Open the workbench on a finished or running study.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  diffscope open
+  diffscope open my-study --data /mnt/cifar-10-batches-bin")]
+pub struct Open {
+    /// The study's folder [default: the study opened last].
+    pub dir: Option<PathBuf>,
+    /// Where the data lie now, if they moved.
+    #[arg(long)]
+    pub data: Option<PathBuf>,
+}
+
+/// Say how far a study is.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  diffscope status my-study --json")]
+pub struct Status {
+    /// The study's folder.
+    pub dir: PathBuf,
+    /// As JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Answer a question about a study's scores.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  diffscope analyze my-study
+  diffscope analyze my-study correlation --role test
+  diffscope analyze my-study correlation --json --model resnet8-8 --score aum --score forgetting")]
+pub struct Analyze {
+    /// The study's folder.
+    pub dir: PathBuf,
+    /// The question; without one, a summary.
+    pub question: Option<String>,
+    /// A further study, set beside it.
+    #[arg(long = "with", value_name = "DIR")]
+    pub with: Vec<PathBuf>,
+    /// As JSON, with all numbers.
+    #[arg(long)]
+    pub json: bool,
+    /// Only these models.
+    #[arg(long = "model", value_name = "LABEL")]
+    pub models: Vec<String>,
+    /// Only these scores [default: the first variant of each, without variability].
+    #[arg(long = "score", value_name = "SCORE")]
+    pub scores: Vec<String>,
+    /// Which examples.
+    #[arg(long, value_enum, default_value_t = Role::Train)]
+    pub role: Role,
+    /// Random draws, where a question needs any.
+    #[arg(long)]
+    pub draws: Option<usize>,
+    /// Seed of the draws.
+    #[arg(long)]
+    pub seed: Option<u64>,
+    /// A number for every example, where a question has one (with --json).
+    #[arg(long)]
+    pub per_example: bool,
+}
+
+/// Which examples.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Role {
+    /// Those that were trained on.
+    Train,
+    /// Those that were held out of a replicate's training.
+    Val,
+    /// The test examples.
+    Test,
+}
+
+/// Data sources.
+#[derive(Debug, Subcommand)]
+pub enum Data {
+    /// Make the embedded data set again from a full Fashion-MNIST folder, byte for byte.
+    #[command(
+        after_help = "Example:\n  diffscope data embed --from ~/.cache/diffscope/data/fashion-mnist --to assets/fashion-mnist-subset"
+    )]
+    Embed {
+        /// The folder of the four full IDX files.
+        #[arg(long)]
+        from: PathBuf,
+        /// Where to write.
+        #[arg(long)]
+        to: PathBuf,
+    },
+}

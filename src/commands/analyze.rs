@@ -1,0 +1,147 @@
+//! `analyze DIR [QUESTION]`: an analysis over one or several studies, as tables or JSON.
+
+use std::path::Path;
+
+use super::{Exit, print};
+use crate::analysis::summary::Replicates;
+use crate::analysis::{self, Analysis, Answer, Input, ModelScores, Options};
+use crate::data::Examples;
+use crate::error::nearest;
+use crate::results;
+use crate::store::folder::StudyFolder;
+use crate::store::record::State;
+use crate::study::Plan;
+use crate::train::board::ReplicateView;
+use crate::{Error, Result, cli};
+
+/// Questions that a later version answers: told apart from a mistyped name.
+const LATER: [&str; 8] = ["variance", "stability", "components", "bias", "fingerprint", "depth", "vog", "audit"];
+
+/// Runs the command.
+///
+/// # Errors
+/// An unknown question, model or score; a folder that is no study; files in it that cannot be read.
+pub fn analyze(options: &cli::Analyze) -> Result<Exit> {
+    let analysis = find(options.question.as_deref().unwrap_or("summary"))?;
+    let role = match options.role {
+        cli::Role::Train => "train",
+        cli::Role::Test => "test",
+        cli::Role::Val => {
+            return Err(Error::Usage("--role val: no replicate of this version holds examples out".into()));
+        }
+    };
+    let mut gathered = Gathered::default();
+    let study = gathered.add(&options.dir, false, role)?;
+    for further in &options.with {
+        gathered.add(further, true, role)?;
+    }
+    gathered.keep(&options.models)?;
+    let input = Input { models: &gathered.models, replicates: &gathered.replicates };
+    let answer = (analysis.run)(&input, &Options { scores: options.scores.clone(), role: role.to_owned() })?;
+    if options.json {
+        print(&format!("{:#}", answer.envelope(analysis.name, &study)));
+    } else {
+        print(answer.text().trim_end());
+    }
+    Ok(Exit::Done)
+}
+
+fn find(name: &str) -> Result<&'static Analysis> {
+    let known = || analysis::REGISTRY.iter().map(|analysis| analysis.name);
+    if let Some(found) = analysis::REGISTRY.iter().find(|analysis| analysis.name == name) {
+        return Ok(found);
+    }
+    let known_now = known().collect::<Vec<_>>().join(", ");
+    if LATER.contains(&name) {
+        return Err(Error::Usage(format!("analyze {name}: not yet in this version, which answers {known_now}")));
+    }
+    let near = nearest(name, known().chain(LATER)).map_or(String::new(), |near| format!("; did you mean `{near}`?"));
+    Err(Error::Usage(format!("analyze: no question `{name}`{near}; there are {known_now}")))
+}
+
+/// The models of all studies that are looked at.
+#[derive(Default)]
+struct Gathered {
+    models: Vec<ModelScores>,
+    replicates: Vec<Replicates>,
+}
+
+impl Gathered {
+    /// Adds a study's models, `beside` others with its name in front of theirs; gives the study's name.
+    fn add(&mut self, dir: &Path, beside: bool, role: &'static str) -> Result<String> {
+        let folder = StudyFolder::open(dir)?;
+        let plan = Plan::new(&folder.record().config)?;
+        let examples = results::examples(&folder)?;
+        let views = results::views(&folder, &plan, &examples)?;
+        let name = plan.config.name.clone();
+        let (mut models, mut replicates) = gather(&views, &plan, &examples, role);
+        if beside {
+            let labels = models.iter_mut().map(|model| &mut model.model);
+            for label in labels.chain(replicates.iter_mut().map(|model| &mut model.model)) {
+                *label = format!("{name}/{label}");
+            }
+        }
+        self.models.append(&mut models);
+        self.replicates.append(&mut replicates);
+        Ok(name)
+    }
+
+    /// Keeps the wanted models only; none wanted keeps all.
+    fn keep(&mut self, wanted: &[String]) -> Result<()> {
+        let known: Vec<String> = self.replicates.iter().map(|model| model.model.clone()).collect();
+        if let Some(unknown) = wanted.iter().find(|label| !known.contains(label)) {
+            return Err(Error::Usage(format!("--model {unknown}: there is none; there are {}", known.join(", "))));
+        }
+        if !wanted.is_empty() {
+            self.models.retain(|model| wanted.contains(&model.model));
+            self.replicates.retain(|model| wanted.contains(&model.model));
+        }
+        Ok(())
+    }
+}
+
+fn gather(
+    views: &[ReplicateView],
+    plan: &Plan,
+    examples: &Examples,
+    role: &'static str,
+) -> (Vec<ModelScores>, Vec<Replicates>) {
+    let labels = || plan.config.models.iter().map(crate::study::config::ModelConfig::label);
+    let scores = |label| results::model_scores(views, &plan.scores, label, role, examples.train);
+    (labels().map(scores).collect(), labels().map(|label| counts(views, label)).collect())
+}
+
+/// How the replicates of a model went.
+fn counts(views: &[ReplicateView], label: &str) -> Replicates {
+    let progress: Vec<_> = views.iter().map(|view| &view.progress).filter(|one| one.id.label == label).collect();
+    let in_state = |state| progress.iter().filter(|one| one.state == state).count();
+    let counted = || progress.iter().filter(|one| one.state == State::Finished && !one.non_finite);
+    Replicates {
+        model: label.to_owned(),
+        replicates: progress.len(),
+        finished: in_state(State::Finished),
+        failed: in_state(State::Failed),
+        non_finite: progress.iter().filter(|one| one.non_finite).count(),
+        train_accuracy: counted().filter_map(|one| one.train_accuracy).collect(),
+        test_accuracy: counted().filter_map(|one| one.test_accuracy).collect(),
+    }
+}
+
+/// The summary of a study that is at hand.
+pub fn summary(views: &[ReplicateView], plan: &Plan, examples: &Examples) -> Answer {
+    let (models, replicates) = gather(views, plan, examples, "train");
+    let input = Input { models: &models, replicates: &replicates };
+    answered(&analysis::summary::ANALYSIS, &input)
+}
+
+/// The correlations of one model's scores, for the screen.
+pub fn correlation_of(views: &[ReplicateView], plan: &Plan, model: &str, train: usize) -> Answer {
+    let models = [results::model_scores(views, &plan.scores, model, "train", train)];
+    answered(&analysis::correlation::ANALYSIS, &Input { models: &models, replicates: &[] })
+}
+
+/// An answer with the default options; an error becomes its warning.
+fn answered(analysis: &Analysis, input: &Input) -> Answer {
+    let failed = |error: Error| Answer { warnings: vec![error.to_string()], ..Answer::default() };
+    (analysis.run)(input, &Options::default()).unwrap_or_else(failed)
+}

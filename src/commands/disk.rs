@@ -1,0 +1,68 @@
+//! Is there room? The disk space a study will take, against what is free.
+
+use super::launch::{Prepared, planned};
+use crate::study::config::Observe;
+use crate::{Error, Result};
+
+/// Bytes that a whole study takes at its largest moment, roughly.
+pub fn needed(prepared: &Prepared) -> Result<u64> {
+    let dataset = &prepared.dataset;
+    let (examples, classes) = (dataset.len() as u64, dataset.classes() as u64);
+    let scores = prepared.plan.scores.len() as u64;
+    let mut total = examples * 8;
+    for replicate in &prepared.plan.replicates {
+        let observed = if replicate.recipe.observe == Observe::Sweep { examples } else { dataset.train as u64 };
+        let predicted = if classes > 256 { 2 } else { 1 };
+        let rows = u64::from(replicate.recipe.epochs) * observed * (4 + 4 + 2 + predicted);
+        let layout = planned(&replicate.model, dataset)?;
+        let weights = (layout.parameter_count() + layout.statistic_count()) as u64 * 4;
+        // Weights, and a checkpoint with momentum and accumulators that is replaced whole.
+        total += rows + weights * 5 + examples * (classes + scores * 5) * 4;
+    }
+    Ok(total)
+}
+
+/// Bytes free to the user where the study will lie.
+pub fn free(prepared: &Prepared) -> Result<u64> {
+    let start = std::path::absolute(&prepared.dir).map_err(Error::io(&prepared.dir))?;
+    let there = start.ancestors().find(|path| path.exists()).unwrap_or(&start);
+    let stat = rustix::fs::statvfs(there).map_err(|error| Error::io(there)(error.into()))?;
+    Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
+}
+
+/// Refuses a study that will not fit.
+///
+/// # Errors
+/// `Error::Failed` with both numbers.
+pub fn check(prepared: &Prepared) -> Result<()> {
+    let (needed, free) = (needed(prepared)?, free(prepared)?);
+    if needed > free {
+        return Err(Error::Failed(format!(
+            "{}: the study needs about {} of disk and {} are free; free some space or choose another --dir",
+            prepared.dir.display(),
+            bytes(needed),
+            bytes(free)
+        )));
+    }
+    Ok(())
+}
+
+/// A size for people, such as `1.4 GB`.
+pub fn bytes(size: u64) -> String {
+    let mut value = size as f64;
+    for unit in ["B", "kB", "MB", "GB"] {
+        if value < 1000.0 {
+            return if unit == "B" { format!("{size} B") } else { format!("{value:.1} {unit}") };
+        }
+        value /= 1000.0;
+    }
+    format!("{value:.1} TB")
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn sizes_read_well() {
+        assert_eq!([0, 999, 1_440_000, 7_000_000_000_000].map(super::bytes), ["0 B", "999 B", "1.4 MB", "7.0 TB"]);
+    }
+}

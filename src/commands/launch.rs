@@ -1,0 +1,165 @@
+//! From a config to running replicates: load, check, open the folder, start the crew, show it.
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+
+use crossbeam_channel::{Receiver, unbounded};
+
+use super::{Exit, disk, screen, status};
+use crate::data::{Dataset, Examples};
+use crate::nn::{CpuKernels, Layout};
+use crate::results;
+use crate::store::examples::ExampleTable;
+use crate::store::folder::{StudyFolder, StudyRecord};
+use crate::store::places;
+use crate::store::record::State;
+use crate::study::{Config, Plan};
+use crate::train::board::Board;
+use crate::train::events::Event;
+use crate::train::replicate::{Context, StageHook, train};
+use crate::train::{Crew, Trainer, added_scores};
+use crate::tui::session::Session;
+use crate::{Error, Result, cli, headless, models};
+
+/// A study whose config, data and models were found to fit together; nothing is written yet.
+pub struct Prepared {
+    /// What to train.
+    pub plan: Arc<Plan>,
+    /// What it is trained on.
+    pub dataset: Arc<Dataset>,
+    /// Its folder, which may not exist yet.
+    pub dir: PathBuf,
+}
+
+impl Prepared {
+    /// Loads the data and checks everything that can be checked before a folder is made.
+    ///
+    /// # Errors
+    /// Bad data, or a model that cannot take images of this size.
+    pub fn new(config: &Config, dir: PathBuf) -> Result<Self> {
+        let plan = Plan::new(config)?;
+        let dataset = crate::data::load(&config.data, config.train.seed, &crate::data::sources::data_home())?;
+        for model in &config.models {
+            planned(&model.name, &dataset)?;
+        }
+        Ok(Self { plan: Arc::new(plan), dataset: Arc::new(dataset), dir })
+    }
+
+    /// Opens the folder and starts training what is left to train, `jobs` replicates at once.
+    ///
+    /// # Errors
+    /// A folder that cannot be made, belongs to another study, or holds files that cannot be read.
+    pub fn start(&self, jobs: usize, force: bool, stages: StageHook) -> Result<Running> {
+        let folder = self.open_folder()?;
+        let examples = Arc::new(Examples::of(&self.dataset));
+        let board = Arc::new(Board::of(results::views(&folder, &self.plan, &examples)?));
+        let (told, events) = unbounded();
+        let context = Context {
+            plan: self.plan.clone(),
+            dataset: self.dataset.clone(),
+            folder: folder.clone(),
+            board: board.clone(),
+            events: told,
+            force,
+            stages,
+        };
+        let trainer: Trainer = Arc::new(|context, plan, steer| train(context, plan, CpuKernels::<f32>::new(), steer));
+        let crew = Crew::start(context, jobs, trainer)?;
+        Ok(Running { folder, examples, board, crew, events })
+    }
+
+    /// Makes the folder, or opens it and refuses a config that would mix two studies.
+    fn open_folder(&self) -> Result<StudyFolder> {
+        let record = StudyRecord::new(&self.plan.config, &self.dataset);
+        if StudyFolder::is_study(&self.dir) {
+            added_scores::check(&StudyFolder::open(&self.dir)?, &self.plan)?;
+        } else {
+            disk::check(self)?;
+        }
+        let folder = StudyFolder::open_or_create(&self.dir, &record)?;
+        folder.write_examples(&ExampleTable::of(&self.dataset))?;
+        added_scores::fill(&folder, &self.plan, &self.dataset.labels, self.dataset.classes())?;
+        Ok(folder)
+    }
+}
+
+/// The tables of a model for a data set; nothing is allocated.
+///
+/// # Errors
+/// `Error::Usage` where the model cannot work on such images.
+pub fn planned(model: &str, dataset: &Dataset) -> Result<Layout> {
+    let network =
+        models::parse(model).and_then(|model| model.build::<CpuKernels<f32>>(dataset.shape, dataset.classes()));
+    network.map(|network| network.layout().clone()).map_err(Error::Usage)
+}
+
+/// A study whose replicates are being trained.
+pub struct Running {
+    /// Its folder.
+    pub folder: StudyFolder,
+    /// Ids, labels and class names.
+    pub examples: Arc<Examples>,
+    /// What every replicate is doing.
+    pub board: Arc<Board>,
+    /// Who trains them.
+    pub crew: Crew,
+    /// What they tell.
+    pub events: Receiver<Event>,
+}
+
+/// How to run.
+pub struct Launch {
+    /// Replicates at once; by default one per core.
+    pub jobs: Option<usize>,
+    /// Resume checkpoints of another backend.
+    pub force: bool,
+    /// Plain lines instead of the workbench.
+    pub headless: bool,
+    /// Whether the workbench offers to run the study afresh (the demo).
+    pub fresh_allowed: bool,
+}
+
+/// How a launch ended.
+pub struct Ended {
+    /// The exit code.
+    pub exit: Exit,
+    /// The workbench's user asked for the study to be run afresh.
+    pub afresh: bool,
+}
+
+impl Launch {
+    /// Trains what is left to train and shows it until it is done or the user leaves.
+    ///
+    /// # Errors
+    /// A folder that cannot be used; a screen that cannot be had. What replicates run into is told, not returned.
+    pub fn go(self, prepared: &Prepared, look: &cli::Screen) -> Result<Ended> {
+        let jobs = self.jobs.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
+        let Running { folder, examples, board, crew, events } =
+            prepared.start(jobs, self.force, Arc::new(|_, _| ()))?;
+        places::remember_last(folder.path())?;
+        let afresh = if self.headless {
+            headless::follow(crew, &events, &board, &Mutex::new(std::io::stdout()))?;
+            false
+        } else {
+            let session = screen::session(&folder, &prepared.plan, &examples, &board);
+            let dataset = Some(prepared.dataset.clone());
+            screen::watch(crew, events, Session { dataset, jobs, afresh: self.fresh_allowed, ..session }, look)?
+        };
+        let exit = exit_of(&board);
+        super::print(&status::closing_text(&folder, &board.snapshot(), &prepared.plan, &examples, exit));
+        Ok(Ended { exit, afresh })
+    }
+}
+
+/// The exit code that the replicates' states deserve.
+pub fn exit_of(board: &Board) -> Exit {
+    let views = board.snapshot();
+    let state = |wanted: &[State]| views.iter().any(|view| wanted.contains(&view.progress.state));
+    if state(&[State::Queued, State::Running, State::Paused]) {
+        Exit::Interrupted
+    } else if state(&[State::Failed]) || views.iter().any(|view| view.progress.non_finite) {
+        Exit::Flawed
+    } else {
+        Exit::Done
+    }
+}

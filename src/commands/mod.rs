@@ -1,0 +1,41 @@
+//! What each command does; one file per command.
+
+pub mod analyze;
+pub mod data;
+pub mod demo;
+pub mod disk;
+pub mod launch;
+pub mod open;
+pub mod plan_text;
+pub mod run;
+pub mod screen;
+pub mod status;
+
+use std::process::ExitCode;
+
+/// The exit codes of CONTRACTS: what a script can tell without reading.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exit {
+    /// Done.
+    Done,
+    /// Finished, but some replicates failed or were non-finite.
+    Flawed,
+    /// Interrupted; running it again goes on.
+    Interrupted,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        match exit {
+            Exit::Done => Self::SUCCESS,
+            Exit::Flawed => Self::from(3),
+            Exit::Interrupted => Self::from(130),
+        }
+    }
+}
+
+/// Prints one line to standard output; a reader that has gone away (`| head`) is no error.
+pub(crate) fn print(text: &str) {
+    use std::io::Write;
+    let _ = writeln!(std::io::stdout(), "{text}");
+}

@@ -1,0 +1,111 @@
+//! `open [DIR]`: the workbench on a study that is finished, or that another process trains.
+
+use std::io::IsTerminal;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use super::{Exit, launch, screen, status};
+use crate::data::{Dataset, Examples};
+use crate::results;
+use crate::store::folder::{StudyFolder, StudyRecord};
+use crate::store::places;
+use crate::study::Plan;
+use crate::train::board::Board;
+use crate::tui::session::Session;
+use crate::{Error, Result, cli, tui};
+
+/// How often the folder is looked at for news.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// Runs the command.
+///
+/// # Errors
+/// No study there, files that cannot be read, data that are not the study's.
+pub fn open(options: &cli::Open, look: &cli::Screen) -> Result<Exit> {
+    let dir = match &options.dir {
+        Some(dir) => dir.clone(),
+        None => places::last()?.ok_or_else(|| Error::Usage("no study was opened yet; name its folder".into()))?,
+    };
+    let folder = StudyFolder::open(&dir)?;
+    let record = folder.record();
+    let plan = Arc::new(Plan::new(&record.config)?);
+    let examples = Arc::new(results::examples(&folder)?);
+    let (dataset, missing) = match dataset_of(record, options.data.as_deref()) {
+        Ok(dataset) => (Some(Arc::new(dataset)), None),
+        Err(error) if options.data.is_none() => (None, Some(format!("no pictures: {error}"))),
+        Err(error) => return Err(error),
+    };
+    let board = Arc::new(Board::of(results::views(&folder, &plan, &examples)?));
+    places::remember_last(folder.path())?;
+    if std::io::stdout().is_terminal() {
+        let session = screen::session(&folder, &plan, &examples, &board);
+        let reason = "this window only looks; the study's own `diffscope run` trains".to_owned();
+        let session = Session { dataset, read_only_reason: Some(reason), notice: missing, ..session };
+        let follower = Follower::start(folder.clone(), plan.clone(), examples.clone(), board.clone())?;
+        let outcome = tui::run(session, screen::options(look));
+        follower.end();
+        outcome?;
+    }
+    super::print(&status::closing_text(&folder, &board.snapshot(), &plan, &examples, launch::exit_of(&board)));
+    Ok(Exit::Done)
+}
+
+/// The study's data, where they are or where they lie now; they must be the same ones.
+fn dataset_of(record: &StudyRecord, moved: Option<&Path>) -> Result<Dataset> {
+    let mut config = record.config.data.clone();
+    if let Some(moved) = moved {
+        config.path = Some(PathBuf::from(moved));
+    }
+    let dataset = crate::data::load(&config, record.config.train.seed, &crate::data::sources::data_home())?;
+    if dataset.digest != record.data_digest {
+        let place = config.path.unwrap_or_else(|| PathBuf::from(&config.source));
+        return Err(Error::file(place, "these are not the data that the study was trained on (their digest differs)"));
+    }
+    Ok(dataset)
+}
+
+/// A thread that keeps a board as new as the folder.
+struct Follower {
+    stop: Arc<AtomicBool>,
+    thread: std::thread::JoinHandle<()>,
+}
+
+impl Follower {
+    fn start(folder: StudyFolder, plan: Arc<Plan>, examples: Arc<Examples>, board: Arc<Board>) -> Result<Self> {
+        let stop = Arc::new(AtomicBool::new(false));
+        let stopped = stop.clone();
+        let follow = move || {
+            while !stopped.load(Ordering::Relaxed) {
+                std::thread::park_timeout(LOOK_EVERY);
+                // A file that is being replaced right now is read again a second later.
+                let _ = refresh(&folder, &plan, &examples, &board);
+            }
+        };
+        let thread = std::thread::Builder::new().name("follower".into()).spawn(follow);
+        let thread = thread.map_err(|error| Error::Failed(format!("cannot start a thread: {error}")))?;
+        Ok(Self { stop, thread })
+    }
+
+    fn end(self) {
+        self.stop.store(true, Ordering::Relaxed);
+        self.thread.thread().unpark();
+        let _ = self.thread.join();
+    }
+}
+
+/// Reads again what changed: the progress always, scores and margins after an epoch.
+fn refresh(folder: &StudyFolder, plan: &Plan, examples: &Examples, board: &Board) -> Result<()> {
+    for view in board.snapshot() {
+        let old = view.progress;
+        let new = results::progress(folder, old.clone())?;
+        if new.epochs_done != old.epochs_done || (new.state != old.state && view.scores.is_none()) {
+            let fresh = results::view(folder, &plan.scores, examples, new)?;
+            board.update(&old.id, |view| *view = fresh);
+        } else if new != old {
+            board.update(&old.id, |view| view.progress = new);
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,137 @@
+//! `run --dry-run`: what a study will do, how long it will take and how much disk, before it starts.
+
+use std::fmt::Write;
+use std::time::Instant;
+
+use super::disk;
+use super::launch::{Prepared, planned};
+use crate::data::Loader;
+use crate::nn::{CpuKernels, SgdStep};
+use crate::scores::{Need, Record};
+use crate::study::config::{ModelConfig, Observe};
+use crate::study::plan::ReplicatePlan;
+use crate::train::learner::Learner;
+use crate::{Error, Result};
+
+/// Steps that are timed for the estimate, after one that is not.
+const TIMED_STEPS: usize = 3;
+
+/// The plan in words and numbers.
+///
+/// # Errors
+/// A model that cannot be built.
+pub fn describe(prepared: &Prepared) -> Result<String> {
+    let (plan, dataset) = (&prepared.plan, &prepared.dataset);
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let mut text = format!(
+        "{}: {} training and {} test examples of {}x{}x{}, {} classes, from {}\n",
+        plan.config.name,
+        dataset.train,
+        dataset.test(),
+        dataset.shape.channels,
+        dataset.shape.height,
+        dataset.shape.width,
+        dataset.classes(),
+        dataset.source
+    );
+    let mut total = 0.0;
+    for model in &plan.config.models {
+        let Some(first) = plan.replicates.iter().find(|replicate| replicate.id.label == model.label()) else {
+            continue;
+        };
+        let seconds = seconds_of(prepared, first)?;
+        total += seconds * f64::from(model.replicates);
+        line_of(&mut text, prepared, model, first, seconds)?;
+    }
+    for spec in &plan.scores {
+        if let Some(warning) = spec.warning(plan.config.train.epochs) {
+            let _ = writeln!(text, "  note: {warning}");
+        }
+    }
+    let names: Vec<&str> = plan.scores.iter().map(|spec| spec.name.as_str()).collect();
+    let _ = writeln!(text, "  scores: {}", names.join(", "));
+    let _ = write!(
+        text,
+        "  about {} on {cores} cores (measured just now), {} of disk ({} free), in {}",
+        duration(total / cores as f64),
+        disk::bytes(disk::needed(prepared)?),
+        disk::bytes(disk::free(prepared)?),
+        prepared.dir.display()
+    );
+    Ok(text)
+}
+
+fn line_of(
+    text: &mut String,
+    prepared: &Prepared,
+    model: &ModelConfig,
+    first: &ReplicatePlan,
+    seconds: f64,
+) -> Result<()> {
+    let parameters = planned(&model.name, &prepared.dataset)?.parameter_count();
+    let _ = writeln!(
+        text,
+        "  {}: {} replicates of {} ({parameters} parameters), {} epochs, batch {}, first seed {:016x}, {} each",
+        model.label(),
+        model.replicates,
+        model.name,
+        first.recipe.epochs,
+        first.recipe.batch_size,
+        first.key.seed(),
+        duration(seconds)
+    );
+    Ok(())
+}
+
+/// Seconds that one replicate takes on one core, from a few real steps.
+fn seconds_of(prepared: &Prepared, replicate: &ReplicatePlan) -> Result<f64> {
+    let dataset = &prepared.dataset;
+    let model = crate::models::parse(&replicate.model).map_err(Error::Usage)?;
+    let mut learner = Learner::new(CpuKernels::<f32>::new(), &model, dataset.shape, dataset.classes())?;
+    learner.initialise(&replicate.key, replicate.recipe.norm_init)?;
+    let loader = Loader::new(dataset);
+    let order = crate::data::order(&replicate.key, 1, dataset.train);
+    let batch = order.get(..replicate.recipe.batch_size.min(order.len())).unwrap_or(&order);
+    let labels: Vec<u16> = batch.iter().filter_map(|place| dataset.labels.get(*place as usize).copied()).collect();
+    let (mut images, mut seen, mut logits) = (Vec::new(), Record::default(), Vec::new());
+    let sgd = SgdStep { rate: 0.0, momentum: 0.0, weight_decay: 0.0 };
+    let (mut training, mut evaluating) = (Instant::now(), 0.0);
+    for step in 0..=TIMED_STEPS {
+        if step == 1 {
+            training = Instant::now();
+        }
+        loader.augmented(batch, replicate.recipe.augment, &replicate.key, 1, &mut images);
+        learner.train_step(&images, &labels, sgd, &mut seen)?;
+    }
+    let per_trained = training.elapsed().as_secs_f64() / (TIMED_STEPS * batch.len()) as f64;
+    for _ in 0..2 {
+        let start = Instant::now();
+        learner.evaluate(&images, &mut logits)?;
+        evaluating = start.elapsed().as_secs_f64() / batch.len() as f64;
+    }
+    let epochs = f64::from(replicate.recipe.epochs);
+    let observed = if replicate.recipe.observe == Observe::Sweep { dataset.len() } else { dataset.test() };
+    let passes = prepared.plan.scores.iter().flat_map(crate::scores::ScoreSpec::needs);
+    let asked = passes.map(|need| if let Need::LogitsAt(at) = need { at.len() } else { 0 }).sum::<usize>() + 1;
+    let evaluated = epochs * observed as f64 + (asked * dataset.len()) as f64;
+    Ok(epochs * dataset.train as f64 * per_trained + evaluated * evaluating)
+}
+
+/// A duration for people, such as `2 h 05 min`.
+pub fn duration(seconds: f64) -> String {
+    let whole = seconds.max(0.0).round() as u64;
+    match whole {
+        0..=119 => format!("{whole} s"),
+        120..=7199 => format!("{} min", (whole + 30) / 60),
+        _ => format!("{} h {:02} min", whole / 3600, whole % 3600 / 60),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn durations_read_well() {
+        let texts = [0.4, 119.0, 150.0, 7_500.0].map(super::duration);
+        assert_eq!(texts, ["0 s", "119 s", "3 min", "2 h 05 min"]);
+    }
+}

@@ -1,0 +1,99 @@
+//! The bridge to the workbench: what it asks for, answered from the store and the analyses.
+
+use std::sync::Arc;
+
+use crossbeam_channel::Receiver;
+
+use super::analyze;
+use crate::data::Examples;
+use crate::store::folder::StudyFolder;
+use crate::study::{Plan, ReplicateId};
+use crate::train::Crew;
+use crate::train::board::{Board, ReplicateView};
+use crate::train::events::Event;
+use crate::tui::session::{History, HistorySource, ScoreColumn, Session};
+use crate::tui::theme::Choice;
+use crate::tui::{self, Outcome};
+use crate::{Result, cli};
+
+/// Histories of examples, from the study's folder.
+struct FolderHistory {
+    folder: StudyFolder,
+}
+
+impl HistorySource for FolderHistory {
+    fn history(&self, id: &ReplicateId, example: usize) -> Result<History> {
+        let dir = self.folder.replicate(id);
+        let Some(record) = dir.record()?.filter(|record| record.epochs_done > 0 && example < record.observed) else {
+            return Ok(History::default());
+        };
+        let Some(observations) = dir.open_observations()? else { return Ok(History::default()) };
+        let history = observations.history(example, record.epochs_done as usize)?;
+        Ok(History { margin: history.margin, predicted: history.predicted })
+    }
+
+    fn probabilities(&self, id: &ReplicateId, example: usize) -> Result<Option<Vec<f32>>> {
+        let logits = self.folder.replicate(id).final_logits_of(example)?;
+        Ok(logits.map(|logits| softmax(&logits)))
+    }
+}
+
+fn softmax(logits: &[f32]) -> Vec<f32> {
+    let most = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    let powers: Vec<f32> = logits.iter().map(|logit| (logit - most).exp()).collect();
+    let sum: f32 = powers.iter().sum();
+    powers.iter().map(|power| power / sum).collect()
+}
+
+/// A session on a study; without commands it is read-only.
+pub fn session(folder: &StudyFolder, plan: &Arc<Plan>, examples: &Arc<Examples>, board: &Arc<Board>) -> Session {
+    let column = |spec: &crate::scores::ScoreSpec| ScoreColumn { name: spec.name.clone(), harder: spec.harder() };
+    let (known_plan, train) = (plan.clone(), examples.train);
+    let correlate =
+        move |model: &str, views: Arc<Vec<ReplicateView>>| analyze::correlation_of(&views, &known_plan, model, train);
+    Session {
+        name: plan.config.name.clone(),
+        dataset: None,
+        examples: examples.clone(),
+        scores: plan.scores.iter().map(column).collect(),
+        milestones: plan.config.train.optimizer.milestones.clone(),
+        board: board.clone(),
+        events: None,
+        commands: None,
+        jobs: 0,
+        history: Arc::new(FolderHistory { folder: folder.clone() }),
+        correlate: Arc::new(correlate),
+        folder: folder.path().to_path_buf(),
+        read_only_reason: None,
+        afresh: false,
+        notice: None,
+    }
+}
+
+/// Shows a running study until it is left; ends the crew in the way that was asked for. True: run it afresh.
+///
+/// # Errors
+/// When the terminal cannot be had.
+pub fn watch(crew: Crew, events: Receiver<Event>, session: Session, look: &cli::Screen) -> Result<bool> {
+    let commands = crew.commands.clone();
+    let outcome = tui::run(Session { events: Some(events), commands: Some(commands), ..session }, options(look));
+    crew.end(matches!(outcome, Ok(Outcome::Quit { after_epoch: true })));
+    Ok(matches!(outcome?, Outcome::Afresh))
+}
+
+/// How the workbench looks, by the command line.
+pub fn options(look: &cli::Screen) -> tui::Options {
+    let graphics = match look.graphics {
+        cli::Graphics::Auto => tui::Graphics::Auto,
+        cli::Graphics::Sixel => tui::Graphics::Sixel,
+        cli::Graphics::Blocks => tui::Graphics::Blocks,
+        cli::Graphics::Off => tui::Graphics::Off,
+    };
+    let theme = match look.theme {
+        cli::Theme::Auto => Choice::Auto,
+        cli::Theme::Dark => Choice::Dark,
+        cli::Theme::Light => Choice::Light,
+        cli::Theme::ColourBlind => Choice::ColourBlind,
+    };
+    tui::Options { graphics, theme }
+}

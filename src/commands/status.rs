@@ -1,0 +1,110 @@
+//! `status DIR`: how far every replicate is, from the folder alone.
+
+use std::fmt::Write;
+
+use super::{Exit, print};
+use crate::analysis::{Cell, Table};
+use crate::data::Examples;
+use crate::results;
+use crate::store::folder::StudyFolder;
+use crate::store::record::State;
+use crate::study::Plan;
+use crate::train::board::{Progress, ReplicateView};
+use crate::{Result, VERSION, cli};
+
+/// Runs the command.
+///
+/// # Errors
+/// A folder that is no study, or files in it that cannot be read.
+pub fn status(options: &cli::Status) -> Result<Exit> {
+    let folder = StudyFolder::open(&options.dir)?;
+    let plan = Plan::new(&folder.record().config)?;
+    let progress: Vec<Progress> = plan
+        .replicates
+        .iter()
+        .map(|replicate| {
+            let queued = Progress::queued(replicate.id.clone(), replicate.key.seed(), replicate.recipe.epochs);
+            results::progress(&folder, queued)
+        })
+        .collect::<Result<_>>()?;
+    if options.json {
+        let value = serde_json::json!({
+            "study": plan.config.name, "version": VERSION, "dir": folder.path(),
+            "replicates": progress.iter().map(as_json).collect::<Vec<_>>(),
+        });
+        print(&format!("{value:#}"));
+    } else {
+        print(&format!("{}\n{}", plan.config.name, table(&progress).text()));
+        print(&counts(&progress));
+    }
+    Ok(Exit::Done)
+}
+
+fn as_json(progress: &Progress) -> serde_json::Value {
+    serde_json::json!({
+        "model": progress.id.label, "index": progress.id.index, "seed": format!("{:016x}", progress.seed),
+        "state": progress.state, "reason": progress.reason, "device": progress.device,
+        "epochs_done": progress.epochs_done, "epochs": progress.epochs, "step": progress.step,
+        "steps": progress.steps, "examples_per_s": progress.examples_per_s, "seconds": progress.seconds,
+        "train_accuracy": progress.train_accuracy, "test_accuracy": progress.test_accuracy,
+        "non_finite": progress.non_finite,
+    })
+}
+
+/// A row per replicate.
+pub fn table(progress: &[Progress]) -> Table {
+    let number = |value: Option<f64>| Cell::Number(value.unwrap_or(f64::NAN));
+    let row = |progress: &Progress| {
+        let flag = if progress.non_finite { " (non-finite)" } else { "" };
+        vec![
+            Cell::Text(progress.id.to_string()),
+            Cell::Text(format!("{}{flag}", progress.state.word())),
+            Cell::Text(format!("{}/{}", progress.epochs_done, progress.epochs)),
+            number((progress.state == State::Running).then_some(progress.examples_per_s)),
+            number(progress.train_accuracy),
+            number(progress.test_accuracy),
+            Cell::Text(progress.reason.clone().unwrap_or_default()),
+        ]
+    };
+    let columns = ["replicate", "state", "epoch", "examples/s", "train", "test", "reason"];
+    Table {
+        title: "Replicates".into(),
+        columns: columns.map(str::to_owned).to_vec(),
+        rows: progress.iter().map(row).collect(),
+    }
+}
+
+/// "3 finished, 1 running", in the order of a replicate's life.
+pub fn counts(progress: &[Progress]) -> String {
+    let states = [State::Finished, State::Running, State::Paused, State::Queued, State::Failed, State::Skipped];
+    let count = |state: State| (progress.iter().filter(|progress| progress.state == state).count(), state.word());
+    let parts =
+        states.map(count).into_iter().filter(|(count, _)| *count > 0).map(|(count, word)| format!("{count} {word}"));
+    parts.collect::<Vec<_>>().join(", ")
+}
+
+/// What stays on the terminal when a run ends: the replicates, the scores, and the command that opens it again.
+pub fn closing_text(
+    folder: &StudyFolder,
+    views: &[ReplicateView],
+    plan: &Plan,
+    examples: &Examples,
+    exit: Exit,
+) -> String {
+    let progress: Vec<Progress> = views.iter().map(|view| view.progress.clone()).collect();
+    let dir = folder.path().display();
+    let mut text = format!("{}\n{}\n", table(&progress).text(), counts(&progress));
+    if progress.iter().any(|progress| progress.state == State::Finished) {
+        let answer = super::analyze::summary(views, plan, examples);
+        for table in &answer.tables {
+            let _ = write!(text, "\n{}", table.text());
+        }
+        let _ = writeln!(text, "\n{}", answer.reading);
+    }
+    let advice = match exit {
+        Exit::Interrupted => "Interrupted; nothing finished is lost. Run the same command to go on, or look at it:",
+        Exit::Done | Exit::Flawed => "Open it again:",
+    };
+    let _ = write!(text, "\n{advice} diffscope open {dir}");
+    text
+}

@@ -1,0 +1,68 @@
+//! Convolution in two dimensions, without bias (a norm follows it).
+
+use super::kernels::Conv;
+use super::{Init, Kernels, Layer, Plan, Shape, Step, Want};
+use crate::Result;
+
+/// A square convolution with stride and zero padding.
+#[derive(Debug, Clone, Copy)]
+pub struct Conv2d {
+    outputs: usize,
+    kernel: usize,
+    stride: usize,
+    padding: usize,
+    conv: Option<Conv>,
+}
+
+impl Conv2d {
+    /// `outputs` channels from windows of `kernel` x `kernel`.
+    pub fn new(outputs: usize, kernel: usize, stride: usize, padding: usize) -> Self {
+        Self { outputs, kernel, stride, padding, conv: None }
+    }
+
+    fn planned(&self) -> Result<&Conv> {
+        self.conv.as_ref().ok_or_else(|| crate::Error::Failed("a convolution was used before it was planned".into()))
+    }
+
+    /// Windows along one side of the input.
+    fn windows(&self, side: usize) -> Result<usize, String> {
+        let padded = self.padding.checked_mul(2).and_then(|both| both.checked_add(side)).unwrap_or(0);
+        match padded.checked_sub(self.kernel) {
+            Some(room) if self.stride > 0 && self.kernel > 0 => Ok(room / self.stride + 1),
+            _ => Err(format!(
+                "a {0}x{0} window with stride {1} and padding {2} does not fit a side of {side}",
+                self.kernel, self.stride, self.padding
+            )),
+        }
+    }
+}
+
+impl<K: Kernels> Layer<K> for Conv2d {
+    fn plan(&mut self, input: Shape, plan: &mut Plan) -> Result<Shape, String> {
+        let output = Shape::new(self.outputs, self.windows(input.height)?, self.windows(input.width)?)?;
+        let shape = [self.outputs, input.channels, self.kernel, self.kernel];
+        let fan_in = input.channels * self.kernel * self.kernel;
+        let weight = plan.parameter("weight", &shape, Init::Kaiming { fan_in })?;
+        let (kernel, stride, padding) = (self.kernel, self.stride, self.padding);
+        self.conv = Some(Conv { input, output, kernel, stride, padding, weight });
+        Ok(output)
+    }
+
+    fn forward(&self, step: &mut Step<K>, x: K::Buf) -> Result<K::Buf> {
+        let y = step.kernels.conv(self.planned()?, &step.arenas.weights, &x)?;
+        if step.tapes() {
+            step.push(x);
+        }
+        Ok(y)
+    }
+
+    fn backward(&self, step: &mut Step<K>, dy: K::Buf, want: Want) -> Result<Option<K::Buf>> {
+        let x = step.pop()?;
+        let conv = self.planned()?;
+        let (kernels, arenas, sink) = step.parts(want);
+        if want.touches_weights() {
+            kernels.conv_weight_gradient(conv, &x, &dy, sink)?;
+        }
+        if want.input { kernels.conv_input_gradient(conv, &arenas.weights, &dy).map(Some) } else { Ok(None) }
+    }
+}

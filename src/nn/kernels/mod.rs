@@ -1,0 +1,219 @@
+//! What must a backend be able to do? About two dozen operations on buffers whose layout is its own affair.
+//!
+//! Shapes are planned before, so an operation fails only where the device does. `B` below is the batch: a buffer
+//! knows its own. Operations that take a gradient or a sum by value may work in place.
+
+mod conv;
+mod cpu;
+mod dense;
+mod im2col;
+mod norm;
+mod pool;
+mod product;
+mod real;
+mod softmax;
+mod vector;
+mod window;
+
+pub use cpu::CpuKernels;
+pub use real::Real;
+pub use softmax::observe_logits;
+
+use super::{Place, Shape};
+use crate::Result;
+use crate::scores::Record;
+
+/// A planned convolution.
+#[derive(Debug, Clone, Copy)]
+pub struct Conv {
+    /// Shape of an input example.
+    pub input: Shape,
+    /// Shape of an output example.
+    pub output: Shape,
+    /// Side of the window.
+    pub kernel: usize,
+    /// Pixels from one window to the next.
+    pub stride: usize,
+    /// Zeros around the input.
+    pub padding: usize,
+    /// The weight, `[outputs, inputs, kernel, kernel]`.
+    pub weight: Place,
+}
+
+/// A planned dense layer.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Dense {
+    /// Length of the input vector.
+    pub inputs: usize,
+    /// Length of the output vector.
+    pub outputs: usize,
+    /// The weight, `[outputs, inputs]`.
+    pub weight: Place,
+    /// The bias, `[outputs]`.
+    pub bias: Place,
+}
+
+/// A planned batch norm, eps 1e-5, momentum 0.1.
+#[derive(Debug, Clone, Copy)]
+pub struct Norm {
+    /// Shape of an example.
+    pub shape: Shape,
+    /// The weight in the parameters, `[channels]`.
+    pub weight: Place,
+    /// The bias in the parameters, `[channels]`.
+    pub bias: Place,
+    /// The running mean in the statistics, `[channels]`.
+    pub mean: Place,
+    /// The running variance in the statistics, `[channels]`.
+    pub variance: Place,
+    /// Whether a `ReLU` follows in the same pass.
+    pub relu: bool,
+}
+
+/// A planned max pool: windows side by side, cut at the lower and right edge.
+#[derive(Debug, Clone, Copy)]
+pub struct Pool {
+    /// Shape of an input example.
+    pub input: Shape,
+    /// Shape of an output example.
+    pub output: Shape,
+    /// Side of the window, and the stride.
+    pub side: usize,
+}
+
+/// The four flat arenas of a network.
+#[derive(Debug)]
+pub struct Arenas<B> {
+    /// Parameters.
+    pub weights: B,
+    /// Their gradients, where a backward wanted them.
+    pub gradients: B,
+    /// SGD's momentum.
+    pub momentum: B,
+    /// Running means and variances.
+    pub statistics: B,
+}
+
+/// Where an operation puts weight gradients.
+#[derive(Debug)]
+pub struct Sink<'a, B> {
+    /// Sums over the batch: the operation overwrites its places in this arena.
+    pub gradients: Option<&'a B>,
+    /// Squared norms per example `[B]`: the operation adds its part.
+    pub norms: Option<&'a B>,
+}
+
+/// One step of stochastic gradient descent.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct SgdStep {
+    /// Learning rate.
+    pub rate: f64,
+    /// Share of the last step's velocity that is kept.
+    pub momentum: f64,
+    /// Weight decay, on all parameters.
+    pub weight_decay: f64,
+}
+
+/// A backend: buffers and the operations on them.
+pub trait Kernels: 'static {
+    /// What it computes in.
+    type Real: Real;
+    /// A counted handle into its pool of buffers.
+    type Buf: Clone;
+
+    /// Kernel set and instruction sets: the same id, the same bits.
+    fn backend_id(&self) -> String;
+
+    /// A batch from host values `[B, C, H, W]`; their number must be a multiple of `shape.len()`.
+    fn upload(&mut self, shape: Shape, values: &[Self::Real]) -> Result<Self::Buf>;
+    /// Shows a batch to the host as `[B, C, H, W]`.
+    fn download(&self, shape: Shape, x: &Self::Buf, take: &mut dyn FnMut(&[Self::Real])) -> Result<()>;
+    /// A new arena of so many zeros.
+    fn arena(&mut self, len: usize) -> Result<Self::Buf>;
+    /// Overwrites the start of an arena.
+    fn write_arena(&mut self, arena: &Self::Buf, values: &[Self::Real]) -> Result<()>;
+    /// Shows an arena to the host.
+    fn read_arena(&self, arena: &Self::Buf, take: &mut dyn FnMut(&[Self::Real])) -> Result<()>;
+    /// Zeros `[B]`, one for each example of `like`.
+    fn norms_like(&mut self, like: &Self::Buf) -> Result<Self::Buf>;
+
+    /// y = w * x.
+    fn conv(&mut self, conv: &Conv, weights: &Self::Buf, x: &Self::Buf) -> Result<Self::Buf>;
+    /// dx of a convolution.
+    fn conv_input_gradient(&mut self, conv: &Conv, weights: &Self::Buf, dy: &Self::Buf) -> Result<Self::Buf>;
+    /// dw of a convolution.
+    fn conv_weight_gradient(
+        &mut self,
+        conv: &Conv,
+        x: &Self::Buf,
+        dy: &Self::Buf,
+        sink: Sink<'_, Self::Buf>,
+    ) -> Result<()>;
+
+    /// y = W x + b.
+    fn dense(&mut self, dense: &Dense, weights: &Self::Buf, x: &Self::Buf) -> Result<Self::Buf>;
+    /// dx of a dense layer.
+    fn dense_input_gradient(&mut self, dense: &Dense, weights: &Self::Buf, dy: &Self::Buf) -> Result<Self::Buf>;
+    /// dW and db of a dense layer.
+    fn dense_weight_gradient(
+        &mut self,
+        dense: &Dense,
+        x: &Self::Buf,
+        dy: &Self::Buf,
+        sink: Sink<'_, Self::Buf>,
+    ) -> Result<()>;
+
+    /// norm(x) + skip, then the `ReLU` where the norm has one; and the moments (mean, 1 / deviation) it used.
+    ///
+    /// With `train` the moments are the batch's, which are also folded into the running ones.
+    fn norm(
+        &mut self,
+        norm: &Norm,
+        train: bool,
+        arenas: &Arenas<Self::Buf>,
+        x: &Self::Buf,
+        skip: Option<&Self::Buf>,
+    ) -> Result<(Self::Buf, Self::Buf)>;
+    /// dx of a norm and its weight gradients, from its (input, moments) and `dz`, the gradient before the `ReLU`.
+    fn norm_backward(
+        &mut self,
+        norm: &Norm,
+        train: bool,
+        weights: &Self::Buf,
+        taped: (&Self::Buf, &Self::Buf),
+        dz: Self::Buf,
+        sink: Sink<'_, Self::Buf>,
+    ) -> Result<Self::Buf>;
+
+    /// max(x, 0).
+    fn relu(&mut self, x: Self::Buf) -> Result<Self::Buf>;
+    /// dy where y > 0, else 0.
+    fn relu_backward(&mut self, y: &Self::Buf, dy: Self::Buf) -> Result<Self::Buf>;
+    /// x + other.
+    fn add(&mut self, x: Self::Buf, other: &Self::Buf) -> Result<Self::Buf>;
+    /// The largest value of each window.
+    fn max_pool(&mut self, pool: &Pool, x: &Self::Buf) -> Result<Self::Buf>;
+    /// dy at the first largest value of each window, 0 elsewhere.
+    fn max_pool_backward(&mut self, pool: &Pool, x: &Self::Buf, dy: &Self::Buf) -> Result<Self::Buf>;
+    /// Each channel's mean.
+    fn mean_pool(&mut self, input: Shape, x: &Self::Buf) -> Result<Self::Buf>;
+    /// dy / pixels, at every pixel.
+    fn mean_pool_backward(&mut self, input: Shape, dy: &Self::Buf) -> Result<Self::Buf>;
+    /// `[C, H, W]` as a vector in that order.
+    fn flatten(&mut self, shape: Shape, x: Self::Buf) -> Result<Self::Buf>;
+    /// A vector as `[C, H, W]`.
+    fn unflatten(&mut self, shape: Shape, dy: Self::Buf) -> Result<Self::Buf>;
+
+    /// `scale` times the gradient of the examples' cross-entropies with respect to the logits `[B, classes]`; their
+    /// observations are appended to `seen`. `labels` are one per example, each below `classes`.
+    fn softmax_cross_entropy(
+        &mut self,
+        logits: &Self::Buf,
+        labels: &[u16],
+        scale: f64,
+        seen: &mut Record,
+    ) -> Result<Self::Buf>;
+
+    /// v = momentum v + (g + decay w); w -= rate v, over the whole arenas, as PyTorch does it.
+    fn sgd(&mut self, arenas: &Arenas<Self::Buf>, sgd: SgdStep) -> Result<()>;
+}

@@ -1,0 +1,152 @@
+//! What a kill may not lose: checkpoints, resuming from one, and the steps of finishing.
+
+use std::collections::HashMap;
+use std::time::Instant;
+
+use super::replicate::{Run, Stage, Stop};
+use super::{added_scores, passes};
+use crate::nn::Kernels;
+use crate::store::Checkpoint;
+use crate::store::record::State;
+use crate::store::replicate::{Role, StoredScore};
+use crate::store::tensors::Tensor;
+use crate::{Error, Result};
+
+/// Writes a checkpoint: rows first, then the one file that says how many of them count.
+pub(super) fn checkpoint<K: Kernels>(run: &mut Run<'_, K>) -> Result<()> {
+    if !run.lock.still_owned() {
+        return Err(Error::Failed("another process took this replicate over; it goes on there".into()));
+    }
+    let state = run.learner.state()?;
+    let specs = &run.context.plan.scores;
+    let accumulators = specs.iter().zip(&mut run.observers).flat_map(|(spec, observer)| {
+        let named = |(name, values): (&str, &mut Vec<f64>)| (format!("{}/{name}", spec.name), values.clone());
+        observer.state().into_iter().map(named).collect::<Vec<_>>()
+    });
+    let checkpoint = Checkpoint {
+        epochs_done: run.record.epochs_done,
+        weights: state.weights,
+        momentum: state.momentum,
+        statistics: state.statistics,
+        accumulators: accumulators.collect(),
+        extra: serde_json::json!({
+            "backend_id": run.record.backend_id,
+            "non_finite": run.record.non_finite,
+            "seconds": run.record.seconds,
+        }),
+    };
+    run.dir.commit(&run.observations, &checkpoint)?;
+    run.record.epochs_committed = checkpoint.epochs_done;
+    run.write_record()?;
+    run.committed = Instant::now();
+    run.stage(Stage::Checkpoint);
+    Ok(())
+}
+
+/// Goes back to the last checkpoint, or to the very start where there is none.
+pub(super) fn restore<K: Kernels>(run: &mut Run<'_, K>) -> Result<()> {
+    let old = run.dir.record()?.unwrap_or_default();
+    run.record.started = old.started.or(run.record.started);
+    let Some(checkpoint) = run.dir.checkpoint()? else {
+        run.dir.cut_epochs(0)?;
+        return run.dir.log("started");
+    };
+    check_backend(run, &checkpoint)?;
+    run.learner.restore(&super::learner::LearnerState {
+        weights: checkpoint.weights,
+        momentum: checkpoint.momentum,
+        statistics: checkpoint.statistics,
+    })?;
+    restore_scores(run, checkpoint.epochs_done, checkpoint.accumulators)?;
+    run.record.epochs_done = checkpoint.epochs_done;
+    run.record.epochs_committed = checkpoint.epochs_done;
+    run.record.non_finite = checkpoint.extra["non_finite"].as_bool().unwrap_or(false);
+    run.record.seconds = checkpoint.extra["seconds"].as_f64().unwrap_or(0.0);
+    run.dir.cut_epochs(checkpoint.epochs_done)?;
+    run.record.test_accuracy = run.dir.epochs()?.last().map(|line| line.test_accuracy);
+    run.dir.log(&format!("resumed at epoch {}", checkpoint.epochs_done))
+}
+
+/// Gives the observers back their accumulators; a score that the checkpoint does not know is replayed from stored rows.
+fn restore_scores<K: Kernels>(run: &mut Run<'_, K>, epochs_done: u32, saved: Vec<(String, Vec<f64>)>) -> Result<()> {
+    let mut saved: HashMap<String, Vec<f64>> = saved.into_iter().collect();
+    for (spec, observer) in run.context.plan.scores.iter().zip(&mut run.observers) {
+        if !saved.keys().any(|key| key.rsplit_once('/').is_some_and(|(name, _)| name == spec.name)) {
+            let labels = &run.context.dataset.labels;
+            added_scores::replay(observer.as_mut(), &run.observations, epochs_done, labels)?;
+            continue;
+        }
+        for (name, values) in observer.state() {
+            let key = format!("{}/{name}", spec.name);
+            let found = saved.remove(&key).filter(|found| found.len() == values.len());
+            *values = found
+                .ok_or_else(|| Error::file(run.dir.checkpoint_path(), format!("has no {key} of the right length")))?;
+        }
+    }
+    Ok(())
+}
+
+/// Other arithmetic gives other bits: that is refused unless forced, and then recorded.
+fn check_backend<K: Kernels>(run: &Run<'_, K>, checkpoint: &Checkpoint) -> Result<()> {
+    let then = checkpoint.extra["backend_id"].as_str().unwrap_or("an unknown backend");
+    let now = &run.record.backend_id;
+    if then == now {
+        return Ok(());
+    }
+    if !run.context.force {
+        return Err(Error::Failed(format!(
+            "its checkpoint was made by {then}, this is {now}: the results would not be bit-identical; --force goes on"
+        )));
+    }
+    run.dir.log(&format!("backend changed from {then} to {now} at epoch {}", checkpoint.epochs_done))
+}
+
+/// Writes the results. A kill between any two steps is harmless: the last checkpoint stands until all is written.
+pub(super) fn finish<K: Kernels>(run: &mut Run<'_, K>) -> Result<(), Stop> {
+    passes::all_logits(run)?;
+    let dataset = &*run.context.dataset;
+    let classes = dataset.classes();
+    run.dir.write_final_logits(classes, &run.buffers.logits)?;
+    run.dir.write_roles(&[vec![Role::Train; dataset.train], vec![Role::Test; dataset.test()]].concat())?;
+    run.stage(Stage::FinalLogits);
+    let specs = run.context.plan.scores.iter();
+    let scores = specs.zip(&run.observers).map(|(spec, observer)| StoredScore {
+        name: spec.name.clone(),
+        values: observer.values(),
+        conventions: spec.conventions(),
+    });
+    run.dir.write_scores(&scores.collect::<Vec<_>>())?;
+    run.stage(Stage::Scores);
+    write_weights(run)?;
+    run.stage(Stage::Weights);
+    run.dir.finish_observations()?;
+    run.stage(Stage::Observations);
+    let (trained, tested) = passes::final_totals(run);
+    run.record.train_accuracy = Some(trained.accuracy());
+    run.record.test_accuracy = Some(tested.accuracy());
+    run.record.finished = Some(crate::store::now());
+    run.dir.log("finished")?;
+    let reason = run.record.non_finite.then(|| "a loss was not finite; left out of all means".to_owned());
+    run.announce(State::Finished, reason)?;
+    run.stage(Stage::Finished);
+    Ok(run.dir.delete_checkpoint()?)
+}
+
+/// Weights and norm statistics by PyTorch's names, and their digest for the record.
+fn write_weights<K: Kernels>(run: &mut Run<'_, K>) -> Result<()> {
+    let state = run.learner.state()?;
+    let mut digest = blake3::Hasher::new();
+    for value in state.weights.iter().chain(&state.statistics) {
+        digest.update(&value.to_le_bytes());
+    }
+    run.record.weights_digest = Some(digest.finalize().to_hex().to_string());
+    let layout = run.learner.layout();
+    let arenas = [(&layout.parameters, &state.weights), (&layout.statistics, &state.statistics)];
+    let named = arenas.into_iter().flat_map(|(table, arena)| {
+        table.iter().filter_map(|entry| {
+            let values = arena.get(entry.place.range())?;
+            Some((entry.name.clone(), Tensor::new(&entry.shape, values)))
+        })
+    });
+    run.dir.write_weights(&named.collect())
+}

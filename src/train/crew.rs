@@ -1,0 +1,299 @@
+//! Who trains when: a manager thread that hands replicates to worker threads and obeys commands.
+//!
+//! One thread per running replicate, at most `jobs` at once. A replicate's panic or error ends that replicate alone.
+
+use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use crossbeam_channel::{Receiver, Sender, select, unbounded};
+
+use super::events::{Command, Event, Target};
+use super::replicate::{Context, Outcome};
+use super::steer::{Leave, Steer};
+use crate::store::record::State;
+use crate::study::ReplicateId;
+use crate::study::plan::ReplicatePlan;
+use crate::{Error, Result};
+
+/// Trains one replicate on some backend; what a worker thread calls.
+pub type Trainer = Arc<dyn Fn(&Context, &ReplicatePlan, &Steer) -> Result<Outcome> + Send + Sync>;
+
+/// A running study.
+pub struct Crew {
+    /// Where wishes go.
+    pub commands: Sender<Command>,
+    manager: JoinHandle<()>,
+}
+
+impl Crew {
+    /// Starts training all replicates of a study that are not finished, `jobs` at a time.
+    ///
+    /// # Errors
+    /// When the system gives no thread.
+    pub fn start(context: Context, jobs: usize, trainer: Trainer) -> Result<Self> {
+        let (commands, inbox) = unbounded();
+        let mut manager = Manager::new(context, jobs, trainer);
+        let manager = std::thread::Builder::new()
+            .name("manager".into())
+            .spawn(move || manager.work(&inbox))
+            .map_err(|error| Error::Failed(format!("cannot start a thread: {error}")))?;
+        Ok(Self { commands, manager })
+    }
+
+    /// Asks for the end and waits until every replicate has left.
+    pub fn end(self, after_epoch: bool) {
+        let _ = self.commands.send(Command::Quit { after_epoch });
+        let _ = self.manager.join();
+    }
+}
+
+/// What the manager knows of one replicate.
+struct Post {
+    plan: ReplicatePlan,
+    steer: Arc<Steer>,
+    state: State,
+}
+
+type Done = (ReplicateId, Result<Outcome>);
+
+struct Manager {
+    context: Context,
+    jobs: usize,
+    trainer: Trainer,
+    posts: Vec<Post>,
+    waiting: VecDeque<ReplicateId>,
+    running: usize,
+    quitting: bool,
+    done: (Sender<Done>, Receiver<Done>),
+}
+
+impl Manager {
+    fn new(context: Context, jobs: usize, trainer: Trainer) -> Self {
+        let views = context.board.snapshot();
+        let state = |id: &ReplicateId| {
+            let known = views.iter().find(|view| view.progress.id == *id).map(|view| view.progress.state);
+            // Whatever was under way or failed when the last process ended waits for its turn again.
+            known.filter(|state| matches!(state, State::Finished | State::Skipped)).unwrap_or(State::Queued)
+        };
+        let post = |plan: &ReplicatePlan| Post { plan: plan.clone(), steer: Arc::default(), state: state(&plan.id) };
+        let posts: Vec<Post> = context.plan.replicates.iter().map(post).collect();
+        for post in posts.iter().filter(|post| post.state == State::Finished) {
+            // A kill right after the last step but one leaves a checkpoint that nothing needs any more.
+            if let Err(error) = context.folder.replicate(&post.plan.id).delete_checkpoint() {
+                let _ = context.events.send(Event::Log { id: Some(post.plan.id.clone()), text: error.to_string() });
+            }
+        }
+        let waits = |post: &&Post| post.state == State::Queued;
+        let waiting = posts.iter().filter(waits).map(|post| post.plan.id.clone()).collect();
+        Self { context, jobs, trainer, posts, waiting, running: 0, quitting: false, done: unbounded() }
+    }
+
+    fn work(&mut self, inbox: &Receiver<Command>) {
+        let done = self.done.1.clone();
+        loop {
+            self.fill_jobs();
+            if self.running == 0 {
+                if self.quitting {
+                    return;
+                }
+                self.tell(Event::Idle);
+            }
+            select! {
+                recv(done) -> message => if let Ok((id, outcome)) = message { self.record(&id, outcome) },
+                recv(inbox) -> command => match command {
+                    Ok(command) => self.obey(command),
+                    // Nobody can steer any more: stop where the last checkpoints are.
+                    Err(_) => self.quit(Leave::Now),
+                },
+            }
+        }
+    }
+
+    fn fill_jobs(&mut self) {
+        while !self.quitting && self.running < self.jobs {
+            let Some(id) = self.waiting.pop_front() else { return };
+            self.launch(&id);
+        }
+    }
+
+    fn launch(&mut self, id: &ReplicateId) {
+        let (context, trainer, done) = (self.context.clone(), self.trainer.clone(), self.done.0.clone());
+        let Some(post) = self.post(id) else { return };
+        post.steer.reset();
+        post.state = State::Running;
+        let (plan, steer) = (post.plan.clone(), post.steer.clone());
+        let work = move || {
+            let outcome = catch_unwind(AssertUnwindSafe(|| trainer(&context, &plan, &steer)));
+            let outcome = outcome.unwrap_or_else(|panic| Err(Error::Failed(panic_text(panic.as_ref()))));
+            let _ = done.send((plan.id, outcome));
+        };
+        match std::thread::Builder::new().name(id.to_string()).spawn(work) {
+            Ok(_) => self.running += 1,
+            Err(error) => self.fail(id, &format!("cannot start a thread: {error}")),
+        }
+    }
+
+    fn record(&mut self, id: &ReplicateId, outcome: Result<Outcome>) {
+        self.running -= 1;
+        match outcome {
+            Ok(Outcome::Finished) => self.set(id, State::Finished),
+            Ok(Outcome::Left(Leave::AfterEpoch)) => self.set(id, State::Paused),
+            Ok(Outcome::Left(Leave::Skip)) => self.set(id, State::Skipped),
+            Ok(Outcome::Left(Leave::Now)) => self.set(id, State::Queued),
+            Ok(Outcome::Elsewhere(owner)) => {
+                self.set(id, State::Skipped);
+                self.announce(id, State::Running, Some(format!("trained by another process ({owner})")));
+            }
+            Err(error) => self.fail(id, &error.to_string()),
+        }
+    }
+
+    fn obey(&mut self, command: Command) {
+        match command {
+            Command::Pause(target) => self.each(&target, Self::pause),
+            Command::Resume(target) => self.each(&target, Self::resume),
+            Command::StopAfterEpoch(target) => self.each(&target, Self::stop_after_epoch),
+            Command::Skip(id) => self.skip(&id),
+            Command::Retry(id) => self.retry(&id),
+            Command::Next(id) => self.next(&id),
+            Command::Jobs(jobs) => self.jobs = jobs.max(1),
+            Command::Quit { after_epoch } => self.quit(if after_epoch { Leave::AfterEpoch } else { Leave::Now }),
+        }
+    }
+
+    fn each(&mut self, target: &Target, act: impl Fn(&mut Self, &ReplicateId)) {
+        let ids = match target {
+            Target::One(id) => vec![id.clone()],
+            Target::All => self.posts.iter().map(|post| post.plan.id.clone()).collect(),
+        };
+        for id in &ids {
+            act(self, id);
+        }
+    }
+
+    fn pause(&mut self, id: &ReplicateId) {
+        match self.state(id) {
+            Some(State::Running) => self.steer(id, |steer| steer.pause(true)),
+            Some(State::Queued) => self.hold(id, "held by request"),
+            _ => {}
+        }
+    }
+
+    fn resume(&mut self, id: &ReplicateId) {
+        match self.state(id) {
+            Some(State::Running) => self.steer(id, |steer| steer.pause(false)),
+            Some(State::Paused) => self.queue(id),
+            _ => {}
+        }
+    }
+
+    fn stop_after_epoch(&mut self, id: &ReplicateId) {
+        match self.state(id) {
+            Some(State::Running) => self.steer(id, |steer| steer.leave(Leave::AfterEpoch)),
+            Some(State::Queued) => self.hold(id, "held by request"),
+            _ => {}
+        }
+    }
+
+    fn skip(&mut self, id: &ReplicateId) {
+        match self.state(id) {
+            Some(State::Running) => self.steer(id, |steer| steer.leave(Leave::Skip)),
+            Some(State::Queued | State::Paused | State::Failed) => {
+                self.waiting.retain(|waiting| waiting != id);
+                self.write_and_announce(id, State::Skipped, "skipped by request");
+            }
+            _ => {}
+        }
+    }
+
+    fn retry(&mut self, id: &ReplicateId) {
+        if matches!(self.state(id), Some(State::Failed | State::Skipped | State::Paused)) {
+            self.queue(id);
+        }
+    }
+
+    fn next(&mut self, id: &ReplicateId) {
+        if self.state(id) == Some(State::Queued) {
+            self.waiting.retain(|waiting| waiting != id);
+            self.waiting.push_front(id.clone());
+        }
+    }
+
+    fn quit(&mut self, leave: Leave) {
+        self.quitting = true;
+        for post in self.posts.iter().filter(|post| post.state == State::Running) {
+            post.steer.leave(leave);
+        }
+    }
+
+    fn hold(&mut self, id: &ReplicateId, reason: &str) {
+        self.waiting.retain(|waiting| waiting != id);
+        self.set(id, State::Paused);
+        self.announce(id, State::Paused, Some(reason.to_owned()));
+    }
+
+    fn queue(&mut self, id: &ReplicateId) {
+        self.waiting.push_back(id.clone());
+        self.set(id, State::Queued);
+        self.announce(id, State::Queued, None);
+    }
+
+    fn fail(&mut self, id: &ReplicateId, reason: &str) {
+        self.write_and_announce(id, State::Failed, reason);
+        self.tell(Event::Log { id: Some(id.clone()), text: reason.to_owned() });
+    }
+
+    /// A state that the next process must see too. A folder that can't be written is told, not fatal: others go on.
+    fn write_and_announce(&mut self, id: &ReplicateId, state: State, reason: &str) {
+        self.set(id, state);
+        let written = self.context.folder.replicate(id).change_record(|record| {
+            record.state = state;
+            record.reason = Some(reason.to_owned());
+        });
+        if let Err(error) = written {
+            self.tell(Event::Log { id: Some(id.clone()), text: error.to_string() });
+        }
+        self.announce(id, state, Some(reason.to_owned()));
+    }
+
+    /// Puts a state on the board and tells it.
+    fn announce(&mut self, id: &ReplicateId, state: State, reason: Option<String>) {
+        self.context.board.update(id, |view| {
+            view.progress.state = state;
+            view.progress.reason.clone_from(&reason);
+        });
+        self.tell(Event::State { id: id.clone(), state, reason });
+    }
+
+    fn tell(&self, event: Event) {
+        // Nobody listening any more is no reason to stop training.
+        let _ = self.context.events.send(event);
+    }
+
+    fn steer(&mut self, id: &ReplicateId, act: impl Fn(&Steer)) {
+        if let Some(post) = self.post(id) {
+            act(&post.steer);
+        }
+    }
+
+    fn state(&mut self, id: &ReplicateId) -> Option<State> {
+        self.post(id).map(|post| post.state)
+    }
+
+    fn set(&mut self, id: &ReplicateId, state: State) {
+        if let Some(post) = self.post(id) {
+            post.state = state;
+        }
+    }
+
+    fn post(&mut self, id: &ReplicateId) -> Option<&mut Post> {
+        self.posts.iter_mut().find(|post| post.plan.id == *id)
+    }
+}
+
+fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
+    let text = panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied());
+    format!("a bug: the replicate's thread panicked: {}", text.unwrap_or("without a message"))
+}

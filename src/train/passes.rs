@@ -1,0 +1,150 @@
+//! The passes over the data that an epoch is made of: training steps, sweeps, the test examples.
+
+use std::ops::Range;
+
+use super::learner::observe_logits;
+use super::replicate::{Run, Stage, Stop};
+use crate::Result;
+use crate::nn::{Kernels, SgdStep};
+use crate::scores::Record;
+use crate::study::config::Observe;
+
+/// Vectors that every pass uses again, so that a step allocates nothing.
+#[derive(Debug, Default)]
+pub struct Buffers {
+    images: Vec<f32>,
+    labels: Vec<u16>,
+    positions: Vec<u32>,
+    batch: Record,
+    /// Logits of the last pass over plain examples, `[examples, classes]`.
+    pub logits: Vec<f32>,
+    /// The epoch's observations.
+    pub epoch: Record,
+}
+
+/// Loss and correctness, added up.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Totals {
+    loss: f64,
+    right: usize,
+    seen: usize,
+}
+
+impl Totals {
+    /// Mean loss.
+    pub fn loss(&self) -> f64 {
+        self.loss / self.seen as f64
+    }
+
+    /// Share right.
+    pub fn accuracy(&self) -> f64 {
+        self.right as f64 / self.seen.max(1) as f64
+    }
+
+    /// Of a range of positions, from a record that starts at position `first`.
+    fn of(record: &Record, labels: &[u16], first: usize, range: Range<usize>) -> Self {
+        let mut totals = Self::default();
+        let here = range.start - first..range.end - first;
+        let (loss, predicted) = (record.loss.get(here.clone()), record.predicted.get(here));
+        totals.add(loss.unwrap_or(&[]), predicted.unwrap_or(&[]), labels.get(range).unwrap_or(&[]));
+        totals
+    }
+
+    /// Adds a batch.
+    pub fn add(&mut self, loss: &[f32], predicted: &[u16], labels: &[u16]) {
+        self.loss += loss.iter().map(|loss| f64::from(*loss)).sum::<f64>();
+        self.right += predicted.iter().zip(labels).filter(|(predicted, label)| predicted == label).count();
+        self.seen += loss.len();
+    }
+}
+
+/// Trains one epoch (from 1), every training example once in keyed order.
+pub(super) fn train_epoch<K: Kernels>(run: &mut Run<'_, K>, epoch: u32) -> Result<Totals, Stop> {
+    let dataset = &*run.context.dataset;
+    let recipe = &run.plan.recipe;
+    let order = crate::data::order(&run.plan.key, epoch, dataset.train);
+    let optimizer = &recipe.optimizer;
+    let sgd =
+        SgdStep { rate: optimizer.rate(epoch), momentum: optimizer.momentum, weight_decay: optimizer.weight_decay };
+    let mut totals = Totals::default();
+    run.buffers.epoch.resize(dataset.train);
+    run.pulse.restart();
+    for (step, batch) in order.chunks(recipe.batch_size).enumerate() {
+        run.obey()?;
+        let buffers = &mut run.buffers;
+        run.loader.augmented(batch, recipe.augment, &run.plan.key, epoch, &mut buffers.images);
+        buffers.labels.clear();
+        buffers.labels.extend(batch.iter().filter_map(|position| dataset.labels.get(*position as usize)));
+        run.learner.train_step(&buffers.images, &buffers.labels, sgd, &mut buffers.batch)?;
+        buffers.epoch.scatter(batch, &buffers.batch);
+        totals.add(&buffers.batch.loss, &buffers.batch.predicted, &buffers.labels);
+        run.record.non_finite |= buffers.batch.loss.iter().any(|loss| !loss.is_finite());
+        run.record.step = step + 1;
+        run.pulse.step();
+        tell(run, &totals)?;
+        run.stage(Stage::Step);
+    }
+    Ok(totals)
+}
+
+/// The board at most ten times a second, `replicate.json` once a second.
+fn tell<K: Kernels>(run: &mut Run<'_, K>, totals: &Totals) -> Result<()> {
+    run.record.examples_per_s = run.pulse.examples_per_s();
+    if run.pulse.tell() {
+        let (record, seconds) = (&run.record, run.record.seconds);
+        run.context.board.update(&run.plan.id, |view| {
+            view.progress.follow(record);
+            view.progress.seconds = seconds;
+            view.progress.train_loss = Some(totals.loss());
+            view.progress.train_accuracy = Some(totals.accuracy());
+        });
+    }
+    if run.pulse.write() {
+        run.write_record()?;
+    }
+    Ok(())
+}
+
+/// The passes at an epoch's end: a sweep where observations come from sweeps, else the test examples alone.
+/// Gives loss and accuracy on the test examples.
+pub(super) fn evaluate_epoch<K: Kernels>(run: &mut Run<'_, K>) -> Result<Totals, Stop> {
+    let dataset = &*run.context.dataset;
+    let sweeps = run.plan.recipe.observe == Observe::Sweep;
+    let first = if sweeps { 0 } else { dataset.train };
+    logits_from(run, first)?;
+    let Buffers { logits, batch, epoch, .. } = &mut run.buffers;
+    let record = if sweeps { epoch } else { batch };
+    record.clear();
+    observe_logits(logits, dataset.labels.get(first..).unwrap_or(&[]), dataset.classes(), record);
+    Ok(Totals::of(record, &dataset.labels, first, dataset.train..dataset.len()))
+}
+
+/// Loss and accuracy of the last pass over all examples, on the training and on the test examples.
+pub(super) fn final_totals<K: Kernels>(run: &mut Run<'_, K>) -> (Totals, Totals) {
+    let dataset = &*run.context.dataset;
+    let Buffers { logits, batch, .. } = &mut run.buffers;
+    batch.clear();
+    observe_logits(logits, &dataset.labels, dataset.classes(), batch);
+    let on = |range| Totals::of(batch, &dataset.labels, 0, range);
+    (on(0..dataset.train), on(dataset.train..dataset.len()))
+}
+
+/// Eval-mode logits of all plain examples, into the buffers.
+pub(super) fn all_logits<K: Kernels>(run: &mut Run<'_, K>) -> Result<(), Stop> {
+    logits_from(run, 0)
+}
+
+/// Eval-mode logits of the plain examples from a position on.
+fn logits_from<K: Kernels>(run: &mut Run<'_, K>, first: usize) -> Result<(), Stop> {
+    run.buffers.logits.clear();
+    for start in (first..run.context.dataset.len()).step_by(run.plan.recipe.batch_size) {
+        run.obey()?;
+        let end = (start + run.plan.recipe.batch_size).min(run.context.dataset.len());
+        let Buffers { images, positions, logits, .. } = &mut run.buffers;
+        positions.clear();
+        positions.extend(start as u32..end as u32);
+        run.loader.plain(positions, images);
+        run.learner.evaluate(images, logits)?;
+    }
+    Ok(())
+}

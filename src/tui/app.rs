@@ -1,0 +1,390 @@
+//! What does the workbench know right now? Plain state without a terminal: the board's last snapshot, the answers
+//! of the workers, and where the person is.
+
+mod actions;
+mod enabled;
+mod input;
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::Outcome;
+use super::eta;
+use super::keys::Context;
+use super::pictures::Mode;
+use super::session::Session;
+use super::story::Story;
+use super::summary::Summary;
+use super::tabs::{Tab, correlation, examples, train};
+use super::theme::Theme;
+use super::worker::{Question, Reply};
+use crate::analysis::Answer;
+use crate::store::record::State;
+use crate::study::ReplicateId;
+use crate::train::board::{Progress, ReplicateView};
+use crate::train::events::{Command, Event};
+
+/// How long a message stays in place of the reading.
+const MESSAGE_TIME: Duration = Duration::from_secs(5);
+/// Log lines kept.
+const LOG_LINES: usize = 2000;
+
+/// What the state asks of the world around it.
+#[derive(Clone)]
+pub enum Effect {
+    /// A worker should answer this.
+    Ask(Question),
+    /// Training should do this.
+    Send(Command),
+    /// Everything should be painted afresh.
+    Repaint,
+    /// The shell should get the terminal for a while.
+    Suspend,
+    /// The workbench should close.
+    Leave(Outcome),
+}
+
+/// What a confirmed question does.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Confirmed {
+    /// Steers training.
+    Send(Command),
+    /// Closes the workbench, so that the study is run afresh.
+    Afresh,
+}
+
+/// What lies over the tab.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Overlay {
+    /// The keys of this tab, scrolled by so many lines.
+    Help(usize),
+    /// A question before something is stopped.
+    Confirm {
+        /// The question.
+        question: String,
+        /// What yes does.
+        then: Confirmed,
+    },
+    /// How to quit while replicates run.
+    Quit,
+}
+
+/// A line of the log.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LogLine {
+    /// Whose line, if a replicate's.
+    pub id: Option<ReplicateId>,
+    /// What happened.
+    pub text: String,
+}
+
+/// The state of the workbench.
+pub struct App {
+    /// What it is opened on.
+    pub session: Session,
+    /// Colours.
+    pub theme: Theme,
+    /// How pictures are drawn.
+    pub pictures: Mode,
+    /// The board as last read.
+    pub views: Arc<Vec<ReplicateView>>,
+    /// The models' labels in the study's order.
+    pub models: Vec<String>,
+    /// The selected model's place among them.
+    pub model: usize,
+    /// What is known of each model.
+    pub summaries: BTreeMap<String, Arc<Summary>>,
+    /// Correlations per model, with the finished replicates behind them.
+    pub correlations: BTreeMap<String, (usize, Arc<Answer>)>,
+    /// The selected example's position.
+    pub example: Option<usize>,
+    /// What is known of the selected example.
+    pub story: Option<Arc<Story>>,
+    /// The open tab.
+    pub tab: Tab,
+    /// Whether the focused pane has the whole body.
+    pub zoomed: bool,
+    /// The tab `1 Train`.
+    pub train: train::Train,
+    /// The tab `2 Examples`.
+    pub examples: examples::Examples,
+    /// The tab `5 Correlation`.
+    pub correlation: correlation::Correlation,
+    /// What lies over the tab.
+    pub overlay: Option<Overlay>,
+    /// Shown in place of the reading, and since when.
+    pub message: Option<(String, Option<Instant>)>,
+    /// What happened, oldest first.
+    pub log: VecDeque<LogLine>,
+    /// Replicates that run at once.
+    pub jobs: usize,
+    /// Whether the running epochs are the last before the workbench closes.
+    pub ending: bool,
+    /// Rows of the page last drawn.
+    pub page: usize,
+    version: Option<u64>,
+    asked_summary: Vec<(ReplicateId, u32, bool)>,
+    asked_story: Option<(usize, Vec<(ReplicateId, u32)>)>,
+    asked_correlation: Option<(String, usize)>,
+    effects: Vec<Effect>,
+}
+
+impl App {
+    /// The state at the start; reads the board once.
+    pub fn new(session: Session, theme: Theme, pictures: Mode) -> Self {
+        let mut app = Self {
+            theme,
+            pictures,
+            views: Arc::default(),
+            models: Vec::new(),
+            model: 0,
+            summaries: BTreeMap::new(),
+            correlations: BTreeMap::new(),
+            example: (!session.examples.is_empty()).then_some(0),
+            story: None,
+            tab: Tab::Train,
+            zoomed: false,
+            train: train::Train::default(),
+            examples: examples::Examples::new(&session),
+            correlation: correlation::Correlation::default(),
+            overlay: None,
+            message: session.notice.clone().map(|notice| (notice, None)),
+            log: VecDeque::new(),
+            jobs: session.jobs.max(1),
+            ending: false,
+            page: 10,
+            version: None,
+            asked_summary: Vec::new(),
+            asked_story: None,
+            asked_correlation: None,
+            effects: Vec::new(),
+            session,
+        };
+        app.rearrange();
+        app.refresh();
+        app
+    }
+
+    /// Which keys hold now.
+    pub fn context(&self) -> Context {
+        match (&self.overlay, self.tab) {
+            (Some(Overlay::Help(_)), _) => Context::Help,
+            (Some(Overlay::Confirm { .. }), _) => Context::Confirm,
+            (Some(Overlay::Quit), _) => Context::Quit,
+            (None, Tab::Examples) if self.examples.input.is_some() => Context::Filter,
+            (None, tab) => tab.context(),
+        }
+    }
+
+    /// What is asked of the world since the last call.
+    pub fn take_effects(&mut self) -> Vec<Effect> {
+        std::mem::take(&mut self.effects)
+    }
+
+    /// Shows a message for a while.
+    pub fn say(&mut self, text: impl Into<String>) {
+        self.message = Some((text.into(), None));
+    }
+
+    /// Forgets a message that was shown long enough; whether anything changed.
+    pub fn tick(&mut self, now: Instant) -> bool {
+        match &mut self.message {
+            Some((_, since @ None)) => {
+                *since = Some(now);
+                false
+            }
+            Some((_, Some(since))) if now.duration_since(*since) >= MESSAGE_TIME => {
+                self.message = None;
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// Reads the board if it changed, and asks what follows; whether anything changed.
+    pub fn refresh(&mut self) -> bool {
+        let version = self.session.board.version();
+        if self.version == Some(version) {
+            return false;
+        }
+        self.version = Some(version);
+        self.views = Arc::new(self.session.board.snapshot());
+        for view in self.views.iter() {
+            if !self.models.contains(&view.progress.id.label) {
+                self.models.push(view.progress.id.label.clone());
+            }
+        }
+        self.follow_running();
+        if self.ending && self.running() == 0 {
+            self.effects.push(Effect::Leave(Outcome::Quit { after_epoch: true }));
+        }
+        self.ask();
+        true
+    }
+
+    /// Until a person selects a replicate, the first running one is selected.
+    fn follow_running(&mut self) {
+        if !self.train.chosen {
+            let running = self.views.iter().position(|view| view.progress.state == State::Running);
+            self.select_replicate(running.unwrap_or(self.train.replicate));
+        }
+    }
+
+    /// Selects a replicate, and with it its model.
+    pub(super) fn select_replicate(&mut self, place: usize) {
+        self.train.replicate = place.min(self.views.len().saturating_sub(1));
+        if let Some(label) = self.replicate().map(|view| view.progress.id.label.clone()) {
+            self.model = self.models.iter().position(|model| *model == label).unwrap_or(0);
+        }
+    }
+
+    /// Asks what the present state needs and was not asked yet.
+    pub(super) fn ask(&mut self) {
+        let Some(model) = self.model_name().map(str::to_owned) else { return };
+        let of_model = || self.views.iter().filter(|view| view.progress.id.label == model);
+        let behind: Vec<_> = of_model()
+            .filter_map(|v| Some((v.progress.id.clone(), v.scores.as_ref()?.epoch, v.progress.non_finite)))
+            .collect();
+        let observed: Vec<_> = of_model()
+            .filter(|view| view.progress.epochs_done > 0)
+            .map(|view| (view.progress.id.clone(), view.progress.epochs_done))
+            .collect();
+        let finished = of_model().filter(|view| view.progress.state == State::Finished).count();
+        let views = Arc::clone(&self.views);
+        if behind != self.asked_summary {
+            self.asked_summary = behind;
+            let question = Question::Summary { model: model.clone(), views: Arc::clone(&views) };
+            self.effects.push(Effect::Ask(question));
+        }
+        if let Some(example) = self.example
+            && self.asked_story.as_ref() != Some(&(example, observed.clone()))
+        {
+            let runs = observed.iter().map(|(id, _)| id.clone()).collect();
+            self.asked_story = Some((example, observed));
+            self.effects.push(Effect::Ask(Question::Story { example, runs }));
+        }
+        let wanted = (model.clone(), finished);
+        let known = self.correlations.get(&model).is_some_and(|(known, _)| *known == finished);
+        if self.tab == Tab::Correlation && finished > 0 && !known && self.asked_correlation.as_ref() != Some(&wanted) {
+            self.asked_correlation = Some(wanted);
+            self.effects.push(Effect::Ask(Question::Correlation { model, finished, views }));
+        }
+    }
+
+    /// Takes a worker's answer.
+    pub fn receive(&mut self, reply: Reply) {
+        match reply {
+            Reply::Summary(summary) => {
+                let first = self.summaries.is_empty() && !self.examples.chosen;
+                self.summaries.insert(summary.model.clone(), summary);
+                if !self.examples.frozen {
+                    self.rearrange();
+                }
+                if first {
+                    self.example = self.examples.jump(0).or(self.example);
+                }
+            }
+            Reply::Story(story) => self.story = Some(story),
+            Reply::Correlation { model, finished, answer } => {
+                self.correlations.insert(model, (finished, answer));
+            }
+        }
+    }
+
+    /// Takes an event of training.
+    pub fn observe(&mut self, event: Event) {
+        let line = match event {
+            Event::State { id, state, reason } => {
+                let why = reason.map_or_else(String::new, |reason| format!(": {reason}"));
+                LogLine { text: format!("{id} is {}{why}", train::word(state)), id: Some(id) }
+            }
+            Event::Epoch { id, epoch, train_loss, train_accuracy, test_accuracy, seconds } => LogLine {
+                text: format!(
+                    "{id} ended epoch {epoch} in {seconds:.1} s: loss {train_loss:.3}, train {train_accuracy:.3}, test {test_accuracy:.3}"
+                ),
+                id: Some(id),
+            },
+            Event::Log { id, text } => LogLine { id, text },
+            Event::Idle => {
+                if self.ending {
+                    self.effects.push(Effect::Leave(Outcome::Quit { after_epoch: true }));
+                }
+                LogLine { id: None, text: "nothing runs and nothing waits any more".into() }
+            }
+        };
+        self.note(line);
+    }
+
+    /// Adds a line to the log.
+    pub fn note(&mut self, line: LogLine) {
+        if self.log.len() == LOG_LINES {
+            self.log.pop_front();
+        }
+        self.log.push_back(line);
+    }
+
+    /// Sorts and filters the example table anew; the selection stays on its example.
+    pub(super) fn rearrange(&mut self) {
+        let summary = self.summary().cloned();
+        self.examples.arrange(&self.session, summary.as_deref(), self.example);
+        if !self.examples.shows(self.example) {
+            self.example = self.examples.at_cursor().or(self.example);
+        }
+    }
+
+    /// The selected model's label.
+    pub fn model_name(&self) -> Option<&str> {
+        self.models.get(self.model).map(String::as_str)
+    }
+
+    /// What is known of the selected model.
+    pub fn summary(&self) -> Option<&Arc<Summary>> {
+        self.summaries.get(self.model_name()?)
+    }
+
+    /// The story of the selected example, once it is told.
+    pub fn story(&self) -> Option<&Story> {
+        let model = self.model_name()?;
+        let story = self.story.as_deref().filter(|story| Some(story.example) == self.example)?;
+        story.runs.iter().all(|run| run.id.label == model).then_some(story)
+    }
+
+    /// The selected replicate.
+    pub fn replicate(&self) -> Option<&ReplicateView> {
+        self.views.get(self.train.replicate)
+    }
+
+    /// What all replicates are doing.
+    pub fn progress(&self) -> Vec<&Progress> {
+        self.views.iter().map(|view| &view.progress).collect()
+    }
+
+    /// Number of replicates in a state.
+    pub fn count(&self, state: State) -> usize {
+        self.views.iter().filter(|view| view.progress.state == state).count()
+    }
+
+    /// Number of running replicates.
+    pub fn running(&self) -> usize {
+        self.count(State::Running)
+    }
+
+    /// The place of a model in the study, which decides its colour.
+    pub fn place(&self, label: &str) -> usize {
+        self.models.iter().position(|model| model == label).unwrap_or(0)
+    }
+
+    /// Share of the study's epochs done, and the seconds left.
+    pub fn outlook(&self) -> (f64, Option<f64>) {
+        let progress = self.progress();
+        (eta::study_share(&progress), eta::study(&progress, self.session.examples.train, self.jobs))
+    }
+
+    /// The window's title, so that a terminal multiplexer's status line shows the progress.
+    pub fn title(&self) -> String {
+        let (share, eta) = self.outlook();
+        let left = eta.map_or_else(String::new, |eta| format!(", {} left", super::format::duration(eta)));
+        format!("diffscope {}: {:.0} %{left}", self.session.name, (share * 100.0).floor())
+    }
+}

@@ -1,0 +1,238 @@
+//! A small made-up study for tests: two models, four replicates each in different states, twenty-four pictures.
+
+use std::sync::Arc;
+
+use crossbeam_channel::{Receiver, unbounded};
+use ndarray::Array2;
+
+use super::app::{App, Effect};
+use super::pictures::Mode;
+use super::session::{Examples, History, HistorySource, ScoreColumn, Session};
+use super::theme::{Choice, Depth, Theme};
+use super::worker::Library;
+use crate::Result;
+use crate::analysis::{Answer, Figure};
+use crate::data::{Dataset, ImageShape, Normalisation};
+use crate::scores::Harder;
+use crate::store::record::State;
+use crate::study::ReplicateId;
+use crate::train::board::{Board, LiveScores, Progress, ReplicateView};
+use crate::train::events::Command;
+
+const TRAIN: usize = 20;
+const ALL: usize = 24;
+const EPOCHS: u32 = 12;
+const CLASSES: [&str; 4] = ["cat", "dog", "T-shirt/top", "ankle boot"];
+
+/// A number in 0..1 that looks random and is always the same.
+fn noise(a: usize, b: usize) -> f32 {
+    let mut mixed =
+        (a as u64 + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ (b as u64 + 1).wrapping_mul(0xD1B5_4A32_D192_ED03);
+    mixed = (mixed ^ (mixed >> 29)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    mixed = (mixed ^ (mixed >> 32)).wrapping_mul(0x94D0_49BB_1331_11EB);
+    (mixed >> 40) as f32 / (1_u64 << 24) as f32
+}
+
+/// Colour pictures of 8 by 8: a disc on a gradient, by class.
+pub fn dataset() -> Dataset {
+    let shape = ImageShape { channels: 3, height: 8, width: 8 };
+    let pixel = |example: usize, channel: usize, y: usize, x: usize| {
+        let disc = (x as i32 - 4).pow(2) + (y as i32 - 4).pow(2) < 6 + (example % 4) as i32 * 3;
+        let shade = 40 * channel + 12 * x + 9 * y + 5 * example;
+        if disc && channel == example % 3 { 235 } else { (shade % 200) as u8 }
+    };
+    let mut pixels = Vec::new();
+    for example in 0..ALL {
+        for at in 0..shape.len() {
+            pixels.push(pixel(example, at / 64, at % 64 / 8, at % 8));
+        }
+    }
+    Dataset {
+        source: "made-up".into(),
+        shape,
+        class_names: CLASSES.map(String::from).to_vec(),
+        train: TRAIN,
+        pixels,
+        labels: (0..ALL).map(|i| (i % 4) as u16).collect(),
+        ids: (0..ALL as u32).map(|i| i * 7 + 100).collect(),
+        normalisation: Normalisation { mean: vec![0.5; 3], std: vec![0.25; 3] },
+        digest: String::new(),
+    }
+}
+
+fn columns() -> Vec<ScoreColumn> {
+    let column = |name: &str, harder| ScoreColumn { name: name.into(), harder };
+    vec![
+        column("loss", Harder::High),
+        column("accuracy", Harder::Low),
+        column("confidence", Harder::Low),
+        column("entropy", Harder::High),
+        column("aum", Harder::Low),
+        column("forgetting", Harder::High),
+        column("learned", Harder::High),
+        column("el2n@20", Harder::High),
+    ]
+}
+
+fn value(score: usize, run: usize, example: usize) -> f32 {
+    let hard = noise(example, 1) * 0.8 + noise(example, run + 7) * 0.2;
+    match score {
+        _ if example >= TRAIN => f32::NAN,
+        0 => 3.0 * hard,
+        1 if example == 5 => 0.0,
+        1 | 2 => 1.0 - hard * 0.9,
+        3 => hard * 1.4,
+        4 => 0.9 - 1.6 * hard,
+        5 => (hard * 6.0).floor(),
+        6 => (hard * f32::from(EPOCHS as u8)).floor(),
+        _ => f32::NAN,
+    }
+}
+
+fn view(label: &str, index: u32, state: State, done: u32) -> ReplicateView {
+    let started = done > 0;
+    let progress = Progress {
+        id: ReplicateId { label: label.into(), index },
+        seed: 7,
+        device: "cpu".into(),
+        state,
+        reason: (state == State::Failed).then(|| "out of memory at epoch 3".into()),
+        non_finite: false,
+        epochs_done: done,
+        epochs_committed: done.saturating_sub(1),
+        epochs: EPOCHS,
+        step: if state == State::Running { 3 } else { 0 },
+        steps: 8,
+        examples_per_s: if started { 2.5 } else { 0.0 },
+        seconds: f64::from(done) * 8.0,
+        train_loss: started.then_some(0.4),
+        train_accuracy: started.then_some(0.912),
+        test_accuracy: started.then_some(0.884),
+    };
+    let margins = (0..done).map(|t| [-3.0, -1.0, 0.5, 2.0, 4.0].map(|q: f32| q + t as f32 * 0.3)).collect();
+    let values = (0..columns().len()).map(|s| (0..ALL).map(|i| value(s, index as usize, i)).collect()).collect();
+    let scores = started.then(|| Arc::new(LiveScores { epoch: done, values }));
+    ReplicateView { progress, margins: Arc::new(margins), scores }
+}
+
+/// Histories that follow the same difficulty as the scores.
+struct MadeUp;
+
+impl HistorySource for MadeUp {
+    fn history(&self, id: &ReplicateId, example: usize) -> Result<History> {
+        let run = id.index as usize;
+        let margin = |t: usize| 0.4 * t as f32 - 4.0 * noise(example, 1) + 2.0 * noise(t + example, run) - 0.5;
+        let epochs = match (id.label.as_str(), id.index) {
+            ("resnet8", 0) => 12,
+            ("mlp-512x7", 0) => 7,
+            ("mlp-512x7", 1) => 2,
+            _ => 5,
+        };
+        let margins: Vec<f32> = (0..epochs).map(margin).collect();
+        let right = (example % 4) as u16;
+        let predicted = margins.iter().map(|m| if *m > 0.0 { right } else { (right + 1) % 4 }).collect();
+        Ok(History { margin: margins, predicted })
+    }
+
+    fn probabilities(&self, id: &ReplicateId, example: usize) -> Result<Option<Vec<f32>>> {
+        let hard = 0.7 * noise(example, 1);
+        let mut p = vec![hard / 3.0; 4];
+        p[example % 4] = 1.0 - hard;
+        Ok((id.index == 0).then_some(p))
+    }
+}
+
+fn correlate(model: &str, views: &Arc<Vec<ReplicateView>>) -> Answer {
+    let finished = views.iter().filter(|v| v.progress.id.label == model && v.progress.state == State::Finished).count();
+    let names: Vec<String> = columns().into_iter().map(|c| c.name).filter(|name| name != "el2n@20").collect();
+    let n = names.len();
+    let figure = |title: &str, f: fn(f64) -> f64| Figure::Heatmap {
+        title: title.into(),
+        rows: names.clone(),
+        columns: names.clone(),
+        values: Array2::from_shape_fn((n, n), |(i, j)| {
+            f(if i == j { 1.0 } else { f64::from(noise(i.min(j), i.max(j) + 50)) * 0.5 + 0.45 })
+        }),
+    };
+    Answer {
+        reading: format!("{finished} finished runs"),
+        figures: vec![
+            figure("Mean with mean", |r| r),
+            figure("Mean with run", |r| (r - 1.05) / 3.0),
+            figure("Same run", |r| if r >= 1.0 { f64::NAN } else { r / 9.0 }),
+        ],
+        ..Answer::default()
+    }
+}
+
+/// A study in the middle of its training, with the receiving end of its commands.
+pub fn session_with_commands() -> (Session, Receiver<Command>) {
+    let views = [
+        view("resnet8", 0, State::Finished, 12),
+        view("mlp-512x7", 0, State::Running, 7),
+        view("resnet8", 1, State::Running, 5),
+        view("mlp-512x7", 1, State::Failed, 2),
+        view("resnet8", 2, State::Paused, 5),
+        view("mlp-512x7", 2, State::Queued, 0),
+        view("resnet8", 3, State::Queued, 0),
+        view("mlp-512x7", 3, State::Skipped, 0),
+    ];
+    let board = Board::new(views.iter().map(|view| view.progress.clone()).collect());
+    for view in views {
+        let id = view.progress.id.clone();
+        board.update(&id, |old| *old = view);
+    }
+    let (commands, received) = unbounded();
+    let dataset = Arc::new(dataset());
+    let session = Session {
+        name: "demo".into(),
+        examples: Arc::new(Examples::of(&dataset)),
+        dataset: Some(dataset),
+        scores: columns(),
+        milestones: vec![6],
+        board: Arc::new(board),
+        events: None,
+        commands: Some(commands),
+        jobs: 2,
+        history: Arc::new(MadeUp),
+        correlate: Arc::new(|model, views| correlate(model, &views)),
+        folder: "demo".into(),
+        notice: None,
+        afresh: false,
+        read_only_reason: None,
+    };
+    (session, received)
+}
+
+/// A study in the middle of its training.
+pub fn session() -> Session {
+    session_with_commands().0
+}
+
+/// Its workbench, with every question answered.
+pub fn app() -> App {
+    let mut app = App::new(session(), Theme::new(Choice::Dark, Depth::True, None), Mode::Blocks);
+    settle(&mut app);
+    app
+}
+
+/// Answers all open questions, as the workers would; returns the other effects.
+pub fn settle(app: &mut App) -> Vec<Effect> {
+    let library = Library::of(&app.session);
+    let mut others = Vec::new();
+    loop {
+        let effects = app.take_effects();
+        if effects.is_empty() {
+            return others;
+        }
+        for effect in effects {
+            match effect {
+                Effect::Ask(question) => {
+                    app.receive(library.answer(question));
+                    app.ask();
+                }
+                other => others.push(other),
+            }
+        }
+    }
+}

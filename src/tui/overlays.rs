@@ -1,0 +1,78 @@
+//! What lies over the tab? The help, made from the key table, and the questions before work is stopped.
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+use ratatui::text::{Line, Span};
+
+use super::app::{App, Overlay};
+use super::widgets::{lines, popup};
+use super::{eta, format, keys};
+use crate::store::record::State;
+
+/// Draws what lies over the body.
+pub fn render(app: &App, buf: &mut Buffer, body: Rect) {
+    match &app.overlay {
+        None => {}
+        Some(Overlay::Help(first)) => help(app, buf, body, *first),
+        Some(Overlay::Confirm { question, .. }) => confirm(app, buf, body, question),
+        Some(Overlay::Quit) => quit(app, buf, body),
+    }
+}
+
+fn help(app: &App, buf: &mut Buffer, body: Rect, first: usize) {
+    let theme = app.theme;
+    let mut text = Vec::new();
+    for (title, bindings) in keys::help(app.tab.context()) {
+        text.push(Line::styled(title, theme.strong()));
+        for binding in bindings {
+            let style = if app.enabled(binding.action).is_ok() { theme.accent() } else { theme.dim() };
+            text.push(Line::from(vec![
+                Span::styled(format!("{:>9}  ", binding.shown), style),
+                Span::raw(binding.help),
+            ]));
+        }
+        text.push(Line::raw(""));
+    }
+    text.push(Line::styled("Easy to hard, on every tab", theme.strong()));
+    let step = |i: u8| {
+        let hardness = f32::from(i) / 15.0;
+        Span::styled(super::theme::level(hardness), theme.difficulty(hardness))
+    };
+    text.push(Line::from([vec![Span::raw("           ")], (0..16).map(step).collect()].concat()));
+    let height = (text.len() as u16 + 2).min(body.height);
+    let inner = popup(buf, body, theme, "Keys · grey: not now, press it to hear why", 84, height);
+    let first = first.min(text.len().saturating_sub(usize::from(inner.height)));
+    lines(buf, inner, text.into_iter().skip(first));
+}
+
+fn key_line(app: &App, keys: &'static str, text: String) -> Line<'static> {
+    Line::from(vec![Span::styled(format!("{keys:>5}  "), app.theme.accent()), Span::raw(text)])
+}
+
+fn confirm(app: &App, buf: &mut Buffer, body: Rect, question: &str) {
+    let mut text: Vec<Line> = format::wrap(question, 54).into_iter().map(Line::from).collect();
+    text.push(Line::raw(""));
+    text.extend(keys::footer(keys::Context::Confirm).map(|binding| key_line(app, binding.shown, binding.word.into())));
+    let inner = popup(buf, body, app.theme, "Sure?", 60, text.len() as u16 + 2);
+    lines(buf, inner, text);
+}
+
+fn quit(app: &App, buf: &mut Buffer, body: Rect) {
+    let running: Vec<_> = app.progress().into_iter().filter(|p| p.state == State::Running).collect();
+    let train = app.session.examples.train;
+    let wait = running.iter().filter_map(|p| eta::this_epoch(p, train)).fold(0.0, f64::max);
+    let lost: f64 =
+        running.iter().filter_map(|p| Some(eta::uncommitted_epochs(p) * eta::epoch_seconds(p, train)?)).sum();
+    let runs = format::plural(running.len(), "replicate is", "replicates are");
+    let text = [
+        format!("{runs} running. Quit"),
+        String::new(),
+        format!("after this epoch   in about {}; nothing is lost", format::duration(wait)),
+        format!("now                loses {} of work since the last checkpoints", format::duration(lost)),
+        "cancel             go on".into(),
+    ];
+    let keys = ["", "", "a", "n", "Esc"];
+    let text = keys.into_iter().zip(text).map(|(key, text)| key_line(app, key, text));
+    let inner = popup(buf, body, app.theme, "Quit?", 70, 7);
+    lines(buf, inner, text);
+}

@@ -1,0 +1,81 @@
+//! What is the workbench opened on? A study's names and numbers, its live board, and where to ask for more.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use crossbeam_channel::{Receiver, Sender};
+
+use crate::Result;
+use crate::analysis::Answer;
+use crate::data::Dataset;
+pub use crate::data::Examples;
+use crate::scores::Harder;
+use crate::study::ReplicateId;
+use crate::train::board::{Board, ReplicateView};
+use crate::train::events::{Command, Event};
+
+/// A score as a column: its place is its place in `LiveScores::values`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ScoreColumn {
+    /// Full name, such as `el2n@20`.
+    pub name: String,
+    /// The difficult end.
+    pub harder: Harder,
+}
+
+/// What one replicate saw of one example: an entry per observation.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct History {
+    /// Logit margin.
+    pub margin: Vec<f32>,
+    /// Predicted class.
+    pub predicted: Vec<u16>,
+}
+
+/// Where the history of an example comes from; called on a worker thread only.
+pub trait HistorySource: Send + Sync {
+    /// The observations of the example at a position by one replicate (empty where it was never observed).
+    fn history(&self, id: &ReplicateId, example: usize) -> Result<History>;
+
+    /// The converged network's class probabilities for the example, once there.
+    fn probabilities(&self, id: &ReplicateId, example: usize) -> Result<Option<Vec<f32>>>;
+}
+
+/// The correlations of one model's scores over the given replicates; called on a worker thread only.
+///
+/// Its answer holds three heatmaps: mean with mean, mean with run, same run.
+pub type Correlate = dyn Fn(&str, Arc<Vec<ReplicateView>>) -> Answer + Send + Sync;
+
+/// What the workbench is opened on.
+pub struct Session {
+    /// The study's name.
+    pub name: String,
+    /// Pictures; without them the screen says so.
+    pub dataset: Option<Arc<Dataset>>,
+    /// Ids, labels and class names.
+    pub examples: Arc<Examples>,
+    /// The scores, in the order of `LiveScores::values`.
+    pub scores: Vec<ScoreColumn>,
+    /// Epochs after which the learning rate drops.
+    pub milestones: Vec<u32>,
+    /// What every replicate is doing.
+    pub board: Arc<Board>,
+    /// Changes of state, while training happens in this process.
+    pub events: Option<Receiver<Event>>,
+    /// Where commands go; none when opened read-only.
+    pub commands: Option<Sender<Command>>,
+    /// Replicates that run at once.
+    pub jobs: usize,
+    /// Histories of single examples.
+    pub history: Arc<dyn HistorySource>,
+    /// The correlation analysis.
+    pub correlate: Arc<Correlate>,
+    /// The study's folder.
+    pub folder: PathBuf,
+    /// What the user should know from the start, such as why there are no pictures.
+    pub notice: Option<String>,
+    /// Whether a finished study may be run afresh from here.
+    pub afresh: bool,
+    /// Why training cannot be steered from here, where it cannot.
+    pub read_only_reason: Option<String>,
+}

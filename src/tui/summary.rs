@@ -1,0 +1,190 @@
+//! Which examples does one model find hard? Means over its runs, ranks, and how often examples are forgotten.
+
+use super::session::{Examples, ScoreColumn};
+use crate::scores::Harder;
+use crate::train::board::{LiveScores, ReplicateView};
+
+/// One score over the runs of one model; every vector has one entry per example.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct ScoreSummary {
+    /// Mean over the runs in which the value exists; NaN where it exists in none.
+    pub mean: Vec<f32>,
+    /// 1 is the hardest; ties share the smaller number; 0 where there is no value.
+    pub rank: Vec<u32>,
+    /// Share of the other examples that are strictly easier, 0 to 1.
+    pub hardness: Vec<f32>,
+    /// How many examples have a value.
+    pub ranked: usize,
+}
+
+/// How often the training examples of one model were forgotten.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ForgettingCounts {
+    /// Never right in any run.
+    pub never_learned: usize,
+    /// Examples by their mean number of forgetting events, rounded: entry k counts those forgotten k times.
+    pub times: Vec<usize>,
+}
+
+/// What the board says about one model, digested.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Summary {
+    /// The model's label.
+    pub model: String,
+    /// Runs behind the means: those with scores and without a non-finite loss.
+    pub runs: usize,
+    /// Runs that were left out because their loss became non-finite.
+    pub left_out: usize,
+    /// Fewest and most epochs behind these runs' values.
+    pub epochs: (u32, u32),
+    /// One entry per score of the session.
+    pub scores: Vec<ScoreSummary>,
+    /// None without the scores `forgetting` and `accuracy`.
+    pub forgetting: Option<ForgettingCounts>,
+    /// Training examples that were learned and forgotten most often, with their mean count.
+    pub most_forgotten: Vec<(usize, f32)>,
+}
+
+/// How many of the most forgotten examples are kept.
+const MOST_FORGOTTEN: usize = 24;
+
+/// Digests the board for one model.
+pub fn of(model: &str, views: &[ReplicateView], scores: &[ScoreColumn], examples: &Examples) -> Summary {
+    let of_model = || views.iter().filter(|view| view.progress.id.label == model);
+    let runs: Vec<&LiveScores> =
+        of_model().filter(|view| !view.progress.non_finite).filter_map(|view| view.scores.as_deref()).collect();
+    let epochs = |pick: fn(u32, u32) -> u32| runs.iter().map(|run| run.epoch).reduce(pick).unwrap_or(0);
+    let columns = scores.iter().enumerate();
+    let mut summary = Summary {
+        model: model.to_owned(),
+        runs: runs.len(),
+        left_out: of_model().filter(|view| view.progress.non_finite).count(),
+        epochs: (epochs(u32::min), epochs(u32::max)),
+        scores: columns.map(|(column, score)| score_summary(&runs, column, score.harder, examples.len())).collect(),
+        ..Summary::default()
+    };
+    let place = |name: &str| scores.iter().position(|score| score.name == name);
+    if let (Some(forgetting), Some(accuracy), false) = (place("forgetting"), place("accuracy"), runs.is_empty()) {
+        let times = times_forgotten(&runs, forgetting, accuracy, examples.train);
+        summary.forgetting = Some(forgetting_counts(&times));
+        summary.most_forgotten = most_forgotten(&times);
+    }
+    summary
+}
+
+fn score_summary(runs: &[&LiveScores], column: usize, harder: Harder, examples: usize) -> ScoreSummary {
+    let mut sums = vec![(0.0_f64, 0_u32); examples];
+    for values in runs.iter().filter_map(|run| run.values.get(column)) {
+        for ((sum, n), value) in sums.iter_mut().zip(values).filter(|(_, value)| !value.is_nan()) {
+            *sum += f64::from(*value);
+            *n += 1;
+        }
+    }
+    let mean: Vec<f32> =
+        sums.iter().map(|(sum, n)| if *n == 0 { f32::NAN } else { (sum / f64::from(*n)) as f32 }).collect();
+    ranked(mean, harder)
+}
+
+fn ranked(mean: Vec<f32>, harder: Harder) -> ScoreSummary {
+    let sign = if harder == Harder::High { -1.0 } else { 1.0 };
+    let mut order: Vec<(f32, usize)> =
+        mean.iter().enumerate().filter(|(_, v)| !v.is_nan()).map(|(i, v)| (sign * v, i)).collect();
+    order.sort_unstable_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
+    let mut summary =
+        ScoreSummary { rank: vec![0; mean.len()], hardness: vec![0.0; mean.len()], ranked: order.len(), mean };
+    let others = order.len().saturating_sub(1).max(1) as f32;
+    let mut first = 0;
+    for tied in order.chunk_by(|a, b| a.0.total_cmp(&b.0).is_eq()) {
+        let easier = order.len() - first - tied.len();
+        for (_, example) in tied {
+            if let (Some(rank), Some(hardness)) = (summary.rank.get_mut(*example), summary.hardness.get_mut(*example)) {
+                *rank = first as u32 + 1;
+                *hardness = easier as f32 / others;
+            }
+        }
+        first += tied.len();
+    }
+    summary
+}
+
+/// Mean forgetting events over the runs that learned the example at least once; NaN where none did.
+fn times_forgotten(runs: &[&LiveScores], forgetting: usize, accuracy: usize, train: usize) -> Vec<f32> {
+    let mut sums = vec![(0.0_f32, 0.0_f32); train];
+    for run in runs {
+        let (Some(times), Some(right)) = (run.values.get(forgetting), run.values.get(accuracy)) else { continue };
+        for (((sum, n), times), right) in sums.iter_mut().zip(times).zip(right) {
+            if *right > 0.0 && times.is_finite() {
+                *sum += times;
+                *n += 1.0;
+            }
+        }
+    }
+    sums.into_iter().map(|(sum, n)| sum / n).collect()
+}
+
+fn forgetting_counts(times: &[f32]) -> ForgettingCounts {
+    let mut counts = ForgettingCounts::default();
+    for times in times {
+        if times.is_nan() {
+            counts.never_learned += 1;
+            continue;
+        }
+        let k = times.round() as usize;
+        if counts.times.len() <= k {
+            counts.times.resize(k + 1, 0);
+        }
+        if let Some(entry) = counts.times.get_mut(k) {
+            *entry += 1;
+        }
+    }
+    counts
+}
+
+fn most_forgotten(times: &[f32]) -> Vec<(usize, f32)> {
+    let mut order: Vec<(usize, f32)> = times.iter().copied().enumerate().filter(|(_, t)| *t > 0.0).collect();
+    order.sort_unstable_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
+    order.truncate(MOST_FORGOTTEN);
+    order
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tui::fixture;
+
+    #[test]
+    fn tied_examples_share_the_smaller_rank_and_the_easier_shade() {
+        let high = ranked(vec![3.0, 1.0, 3.0, f32::NAN, 0.0], Harder::High);
+        assert_eq!(high.rank, [1, 3, 1, 0, 4]);
+        assert_eq!(high.hardness[..2], [2.0 / 3.0, 1.0 / 3.0]);
+        assert_eq!(high.ranked, 4);
+        assert_eq!(ranked(vec![3.0, 1.0], Harder::Low).rank, [2, 1]);
+    }
+
+    #[test]
+    fn never_learned_examples_are_counted_apart_from_the_often_forgotten() {
+        // Three examples, two runs; the third example is never right, and its run counts it as T = 9.
+        let run = |forgetting: [f32; 3], accuracy: [f32; 3]| LiveScores {
+            epoch: 9,
+            values: vec![forgetting.to_vec(), accuracy.to_vec()],
+        };
+        let runs = [run([2.0, 0.0, 9.0], [0.5, 1.0, 0.0]), run([9.0, 1.0, 9.0], [0.0, 0.9, 0.0])];
+        let times = times_forgotten(&runs.iter().collect::<Vec<_>>(), 0, 1, 3);
+        // The first was learned in one run only: that run's count stands.
+        assert_eq!(times[..2], [2.0, 0.5]);
+        let counts = forgetting_counts(&times);
+        assert_eq!((counts.never_learned, counts.times), (1, vec![0, 1, 1]));
+        assert_eq!(most_forgotten(&times), [(0, 2.0), (1, 0.5)]);
+    }
+
+    #[test]
+    fn a_non_finite_run_is_left_out_of_the_means_and_counted() {
+        let session = fixture::session();
+        let mut views = session.board.snapshot();
+        let before = of("resnet8", &views, &session.scores, &session.examples);
+        views[0].progress.non_finite = true;
+        let after = of("resnet8", &views, &session.scores, &session.examples);
+        assert_eq!((before.left_out, after.left_out), (0, 1));
+        assert_eq!(after.runs, before.runs - 1);
+    }
+}

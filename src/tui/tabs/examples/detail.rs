@@ -1,0 +1,224 @@
+//! The selected example: its picture, what the networks believe, its scores, and what happened over the epochs.
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+use ratatui::text::{Line, Span};
+
+use crate::scores::Harder;
+use crate::tui::app::App;
+use crate::tui::format;
+use crate::tui::pictures::Mode;
+use crate::tui::screen::View;
+use crate::tui::story::RunStory;
+use crate::tui::theme::level;
+use crate::tui::widgets::plot::{Plot, range};
+use crate::tui::widgets::{bars, line, lines, pane, picture, whole_parts};
+
+/// Picture, class probabilities and scores of the selected example.
+pub fn example(app: &App, view: &mut View, buf: &mut Buffer, area: Rect) {
+    let theme = app.theme;
+    let Some(example) = app.example else {
+        pane(buf, area, theme, vec![Span::styled("Example", theme.strong())], app.examples.pane == 1);
+        return;
+    };
+    let examples = &app.session.examples;
+    let mut title = vec![Span::styled(format!("#{}", examples.ids.get(example).copied().unwrap_or(0)), theme.strong())];
+    if let Some(label) = examples.label(example) {
+        title.push(Span::raw(format!(" · {label}")));
+    }
+    if let Some((class, runs, of)) = app.story().and_then(|story| story.believed) {
+        let right = examples.labels.get(example) == Some(&class);
+        let style = if right { theme.good() } else { theme.bad() };
+        title.push(Span::styled(format!(" · believed {} {runs}/{of}", examples.class(class)), style));
+    }
+    let inner = pane(buf, area, theme, title, app.examples.pane == 1);
+    let inner = Rect { x: inner.x + 1, width: inner.width.saturating_sub(2), ..inner };
+    let below = draw_picture(app, view, buf, inner, example);
+    let below = probabilities(app, buf, below, example);
+    scores(app, buf, below, example);
+}
+
+/// The picture at the top; returns the room below it.
+fn draw_picture(app: &App, view: &mut View, buf: &mut Buffer, area: Rect, example: usize) -> Rect {
+    let below = |rows: u16| Rect { y: area.y + rows, height: area.height.saturating_sub(rows), ..area };
+    let Some(dataset) = &app.session.dataset else {
+        let text = app.pictures_missing().unwrap_or_default();
+        let wrapped = format::wrap(text, area.width.into());
+        let rows = wrapped.len() as u16;
+        lines(buf, area, wrapped.into_iter().map(|part| Line::styled(part, app.theme.dim())));
+        return below(rows + 1);
+    };
+    if app.pictures == Mode::Off {
+        return area;
+    }
+    // Scores keep their rows; on a low screen the picture has nearly all.
+    let rows = if area.height >= 20 {
+        area.height.saturating_sub(14).max(area.height / 3).min(20)
+    } else {
+        area.height.saturating_sub(2).max(1)
+    };
+    let room = Rect { height: rows, ..area };
+    let place = picture::draw(buf, &mut view.gallery, app.theme, app.pictures, dataset, example, room);
+    below(place.map_or(0, |place| place.height + 1))
+}
+
+/// Mean class probabilities, the largest first; returns the room below.
+fn probabilities(app: &App, buf: &mut Buffer, area: Rect, example: usize) -> Rect {
+    let theme = app.theme;
+    let wanted = app.session.scores.len() as u16 + 2;
+    let rows = area.height.saturating_sub(wanted).clamp(3, 7).min(area.height);
+    if area.height < 4 {
+        return area;
+    }
+    let known = app.story().and_then(|story| story.probabilities.as_ref());
+    let Some((mean, runs)) = known else {
+        line(buf, area.x, area.y, area.width, Line::styled("Class probabilities come when a run ends.", theme.dim()));
+        return Rect { y: area.y + 2, height: area.height - 2, ..area };
+    };
+    let head = vec![
+        Span::styled("Class probabilities", theme.strong()),
+        Span::styled(format!(" · {}", format::plural(*runs, "run", "runs")), theme.dim()),
+    ];
+    line(buf, area.x, area.y, area.width, whole_parts(head, area.width));
+    let mut classes: Vec<(usize, f32)> = mean.iter().copied().enumerate().collect();
+    classes.sort_by(|a, b| b.1.total_cmp(&a.1));
+    let longest = app.session.examples.class_names.iter().map(|name| name.chars().count()).max().unwrap_or(3).min(14);
+    let label = app.session.examples.labels.get(example).map(|label| usize::from(*label));
+    let bar_width = area.width.saturating_sub(longest as u16 + 7);
+    for (y, (class, p)) in (area.y + 1..area.y + rows).zip(classes) {
+        let name = format::fit(&app.session.examples.class(class as u16), longest);
+        let style = if label == Some(class) { theme.good() } else { theme.text() };
+        let text = vec![
+            Span::styled(format!("{name:<longest$}"), style),
+            Span::raw(format!(" {} ", format::aligned(f64::from(p), 1, 4))),
+            Span::styled(bars::bar(f64::from(p), bar_width), style),
+        ];
+        line(buf, area.x, y, area.width, Line::from(text));
+    }
+    Rect { y: area.y + rows + 1, height: area.height.saturating_sub(rows + 1), ..area }
+}
+
+/// Every score with its rank and its difficult end.
+fn scores(app: &App, buf: &mut Buffer, area: Rect, example: usize) {
+    let theme = app.theme;
+    let Some(summary) = app.summary().filter(|_| area.height >= 2) else { return };
+    let runs = format::plural(summary.runs, "run", "runs");
+    let head = vec![
+        Span::styled("Scores", theme.strong()),
+        Span::styled(format!(" · mean of {runs}"), theme.dim()),
+        Span::styled(", rank", theme.dim()),
+        Span::styled(", hard end", theme.dim()),
+    ];
+    line(buf, area.x, area.y, area.width, whole_parts(head, area.width));
+    let longest = app.session.scores.iter().map(|score| score.name.chars().count()).max().unwrap_or(4);
+    let rows = app.session.scores.iter().zip(&summary.scores).map(|(score, values)| {
+        let mean = values.mean.get(example).map_or(f64::NAN, |mean| f64::from(*mean));
+        let rank = values.rank.get(example).copied().unwrap_or(0);
+        let hardness = values.hardness.get(example).copied().unwrap_or(0.0);
+        let end = if score.harder == Harder::High { "high" } else { "low" };
+        let ranked = if rank > 0 { format::count(rank as usize) } else { format::MISSING.into() };
+        let mark = if rank > 0 { level(hardness) } else { " " };
+        let parts = vec![
+            Span::styled(format!("{:<longest$} ", score.name), theme.dim()),
+            Span::raw(format::aligned(mean, 4, 4)),
+            Span::raw(format!(" {ranked:>6} ")),
+            Span::styled(mark, theme.difficulty(hardness)),
+            Span::styled(format!(" {end:<4}"), theme.dim()),
+        ];
+        whole_parts(parts, area.width)
+    });
+    lines(buf, Rect { y: area.y + 1, height: area.height - 1, ..area }, rows);
+}
+
+/// A row per run, a cell per epoch: whether the prediction was the label.
+pub fn correctness(app: &App, buf: &mut Buffer, area: Rect) {
+    let theme = app.theme;
+    let title = vec![
+        Span::styled("Right or wrong", theme.strong()),
+        Span::styled(" · a row per run, a cell per epoch: ", theme.dim()),
+        Span::styled("· right", theme.good()),
+        Span::styled("  ▪ wrong", theme.bad()),
+    ];
+    let inner = pane(buf, area, theme, title, app.examples.pane == 2);
+    let Some(story) = app.story() else {
+        waiting(app, buf, inner);
+        return;
+    };
+    let label = app.example.and_then(|example| app.session.examples.labels.get(example).copied());
+    let (Some(label), false) = (label, story.runs.is_empty()) else {
+        let text =
+            if label.is_none() { "Without labels nothing is right or wrong." } else { "Comes with the first epoch." };
+        line(buf, inner.x + 1, inner.y, inner.width, Line::styled(text, theme.dim()));
+        return;
+    };
+    for (y, run) in (inner.top()..inner.bottom()).zip(&story.runs) {
+        let place = app.place(&run.id.label);
+        line(buf, inner.x + 1, y, 7, Line::styled(format!("run {:02}", run.id.index), theme.model(place)));
+        line(
+            buf,
+            inner.x + 9,
+            y,
+            inner.width.saturating_sub(10),
+            strip(app, run, label, inner.width.saturating_sub(10)),
+        );
+    }
+}
+
+/// One run's cells; where epochs outnumber the columns, a cell shows the share of several that were wrong.
+fn strip(app: &App, run: &RunStory, label: u16, width: u16) -> Line<'static> {
+    let predicted = &run.history.predicted;
+    if predicted.is_empty() {
+        return Line::styled("not observed", app.theme.dim());
+    }
+    let per_cell = predicted.len().div_ceil(usize::from(width.max(1)));
+    let cell = |epochs: &[u16]| {
+        let wrong = epochs.iter().filter(|class| **class != label).count();
+        match (wrong, per_cell) {
+            (0, _) => Span::styled("·", app.theme.good()),
+            (_, 1) => Span::styled("▪", app.theme.bad()),
+            _ => Span::styled(level(wrong as f32 / epochs.len() as f32), app.theme.bad()),
+        }
+    };
+    Line::from(predicted.chunks(per_cell).map(cell).collect::<Vec<_>>())
+}
+
+/// The margin over epochs: a curve per run, and the band that they span.
+pub fn margin(app: &App, buf: &mut Buffer, area: Rect) {
+    let theme = app.theme;
+    let title = vec![
+        Span::styled("Margin over epochs", theme.strong()),
+        Span::styled(" · mean and range of the runs; below 0: wrong", theme.dim()),
+    ];
+    let inner = pane(buf, area, theme, title, app.examples.pane == 3);
+    let Some(story) = app.story() else {
+        waiting(app, buf, inner);
+        return;
+    };
+    if story.band.is_empty() {
+        let text = story.problem.clone().unwrap_or_else(|| "Comes with the first epoch.".into());
+        let wrapped = format::wrap(&text, inner.width.saturating_sub(2).into());
+        lines(buf, Rect { x: inner.x + 1, ..inner }, wrapped.into_iter().map(|part| Line::styled(part, theme.dim())));
+        return;
+    }
+    let epochs = app.replicate().map_or(0, |view| view.progress.epochs).max(story.band.len() as u32).max(2);
+    let values = story.band.iter().flat_map(|[low, _, high]| [f64::from(*low), f64::from(*high), 0.0]);
+    let mut plot = Plot::new(inner, (1.0, f64::from(epochs)), range(values), 1);
+    let over = |t: usize, value: f32| (t as f64 + 1.0, f64::from(value));
+    let color = theme.model(app.model);
+    let band: Vec<_> =
+        story.band.iter().enumerate().map(|(t, b)| (over(t, b[0]).0, f64::from(b[0]), f64::from(b[2]))).collect();
+    plot.band(&band, theme.frame());
+    for milestone in &app.session.milestones {
+        plot.vertical(f64::from(*milestone) + 0.5, theme.frame());
+    }
+    for run in &story.runs {
+        plot.curve(run.history.margin.iter().enumerate().map(|(t, m)| over(t, *m)), theme.dim());
+    }
+    plot.curve(story.band.iter().enumerate().map(|(t, b)| over(t, b[1])), color);
+    plot.horizontal(0.0, theme.attention());
+    plot.draw(buf, theme, "epoch");
+}
+
+fn waiting(app: &App, buf: &mut Buffer, area: Rect) {
+    line(buf, area.x + 1, area.y, area.width, Line::styled("Reading…", app.theme.dim()));
+}

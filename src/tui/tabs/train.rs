@@ -1,0 +1,106 @@
+//! How does training go? Replicates, forgetting counts, margins over epochs, and the log.
+
+mod panes;
+mod replicates;
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::{Constraint, Layout, Rect};
+
+use crate::store::record::State;
+use crate::tui::app::App;
+use crate::tui::format;
+use crate::tui::screen::{Target, View};
+
+/// State of the tab.
+#[derive(Debug, Default)]
+pub struct Train {
+    /// The selected replicate's place on the board.
+    pub replicate: usize,
+    /// Whether a person selected it.
+    pub chosen: bool,
+    /// The focused pane: replicates, forgetting counts, margin, log.
+    pub pane: usize,
+    /// Whether the log shows the selected replicate's lines only.
+    pub own_log: bool,
+}
+
+/// A state in a word.
+pub fn word(state: State) -> &'static str {
+    match state {
+        State::Queued => "waiting",
+        State::Running => "running",
+        State::Paused => "paused",
+        State::Finished => "finished",
+        State::Failed => "failed",
+        State::Skipped => "skipped",
+    }
+}
+
+/// A state in a glyph.
+pub fn glyph(state: State) -> &'static str {
+    match state {
+        State::Queued => "·",
+        State::Running => "▶",
+        State::Paused => "‖",
+        State::Finished => "✔",
+        State::Failed => "✘",
+        State::Skipped => "»",
+    }
+}
+
+/// Draws the tab; returns its reading.
+pub fn render(app: &App, view: &mut View, buf: &mut Buffer, body: Rect) -> String {
+    for (pane, area) in arrangement(app, body) {
+        view.targets.push((area, Target::Pane(pane)));
+        match pane {
+            0 => replicates::render(app, view, buf, area),
+            1 => panes::forgetting(app, view, buf, area),
+            2 => panes::margin(app, buf, area),
+            _ => panes::log(app, buf, area),
+        }
+    }
+    reading(app)
+}
+
+/// Which pane is where: a focused pane that has no place gets the whole body, as a zoomed one does.
+fn arrangement(app: &App, body: Rect) -> Vec<(usize, Rect)> {
+    let panes = if body.width >= 120 && body.height >= 26 {
+        let [top, bottom] = Layout::vertical([Constraint::Fill(5), Constraint::Fill(4)]).areas(body);
+        let [replicates, forgetting] = Layout::horizontal([Constraint::Fill(11), Constraint::Fill(10)]).areas(top);
+        let [margin, log] = Layout::horizontal([Constraint::Fill(2), Constraint::Fill(1)]).areas(bottom);
+        vec![(0, replicates), (1, forgetting), (2, margin), (3, log)]
+    } else {
+        let rows = (app.views.len() as u16 + 3).min(body.height / 3 + 1).max(5);
+        let [replicates, rest] = Layout::vertical([Constraint::Length(rows), Constraint::Fill(1)]).areas(body);
+        let [forgetting, margin] = Layout::horizontal([Constraint::Fill(4), Constraint::Fill(5)]).areas(rest);
+        vec![(0, replicates), (1, forgetting), (2, margin)]
+    };
+    let focused = app.train.pane;
+    if app.zoomed || !panes.iter().any(|(pane, _)| *pane == focused) { vec![(focused, body)] } else { panes }
+}
+
+fn reading(app: &App) -> String {
+    let Some(view) = app.replicate() else {
+        return "This study has no replicates.".into();
+    };
+    let progress = &view.progress;
+    let mut sentences = vec![match (&progress.reason, progress.state) {
+        (Some(reason), _) => format!("{} is {}: {reason}.", progress.id, word(progress.state)),
+        (None, State::Running) => {
+            format!("{} is in epoch {} of {}.", progress.id, progress.epochs_done + 1, progress.epochs)
+        }
+        (None, state) => format!("{} is {} after epoch {}.", progress.id, word(state), progress.epochs_done),
+    }];
+    if let Some([low, .., high]) = view.margins.last() {
+        let range = [low, high].map(|q| format::number(f64::from(*q)));
+        sentences.push(format!("90 % of its margins lie between {} and {}.", range[0], range[1]));
+    }
+    if let Some((summary, counts)) = app.summary().and_then(|s| Some((s, s.forgetting.as_ref()?))) {
+        let learned: usize = counts.times.iter().sum();
+        let never = counts.times.first().copied().unwrap_or(0);
+        let forgotten = format::percent((learned - never) as f64 / (learned + counts.never_learned).max(1) as f64);
+        let runs = format::plural(summary.runs, "run", "runs");
+        sentences.push(format!("Over {runs} of {}, {forgotten} of the examples were forgotten.", summary.model));
+    }
+    sentences.join(" ")
+}

@@ -1,0 +1,145 @@
+//! Who does what takes long? One thread per kind of question; a newer question replaces one that still waits.
+
+use std::sync::Arc;
+
+use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
+
+use super::session::{Correlate, Examples, HistorySource, ScoreColumn, Session};
+use super::story::{self, Story};
+use super::summary::{self, Summary};
+use crate::analysis::Answer;
+use crate::study::ReplicateId;
+use crate::train::board::ReplicateView;
+use crate::{Error, Result};
+
+/// What the screen wants to know.
+#[derive(Clone)]
+pub enum Question {
+    /// Means and ranks of a model's scores.
+    Summary {
+        /// The model's label.
+        model: String,
+        /// The board.
+        views: Arc<Vec<ReplicateView>>,
+    },
+    /// What a model's replicates saw of one example.
+    Story {
+        /// The example's position.
+        example: usize,
+        /// The replicates to ask.
+        runs: Vec<ReplicateId>,
+    },
+    /// How a model's scores agree.
+    Correlation {
+        /// The model's label.
+        model: String,
+        /// Finished replicates behind the answer.
+        finished: usize,
+        /// The board.
+        views: Arc<Vec<ReplicateView>>,
+    },
+}
+
+/// What the screen gets to know.
+#[derive(Debug, Clone)]
+pub enum Reply {
+    /// Answers `Question::Summary`.
+    Summary(Arc<Summary>),
+    /// Answers `Question::Story`.
+    Story(Arc<Story>),
+    /// Answers `Question::Correlation`.
+    Correlation {
+        /// The model's label.
+        model: String,
+        /// Finished replicates behind the answer.
+        finished: usize,
+        /// The analysis.
+        answer: Arc<Answer>,
+    },
+}
+
+/// What answering needs.
+#[derive(Clone)]
+pub struct Library {
+    examples: Arc<Examples>,
+    scores: Arc<Vec<ScoreColumn>>,
+    history: Arc<dyn HistorySource>,
+    correlate: Arc<Correlate>,
+}
+
+impl Library {
+    /// What a session knows.
+    pub fn of(session: &Session) -> Self {
+        Self {
+            examples: Arc::clone(&session.examples),
+            scores: Arc::new(session.scores.clone()),
+            history: Arc::clone(&session.history),
+            correlate: Arc::clone(&session.correlate),
+        }
+    }
+
+    /// Answers a question; may read files and compute for a while.
+    pub fn answer(&self, question: Question) -> Reply {
+        match question {
+            Question::Summary { model, views } => {
+                Reply::Summary(Arc::new(summary::of(&model, &views, &self.scores, &self.examples)))
+            }
+            Question::Story { example, runs } => {
+                Reply::Story(Arc::new(story::read(self.history.as_ref(), example, &runs)))
+            }
+            Question::Correlation { model, finished, views } => {
+                let answer = Arc::new((self.correlate)(&model, views));
+                Reply::Correlation { model, finished, answer }
+            }
+        }
+    }
+}
+
+/// The workers' threads; they end when this is dropped and their last answer is given.
+pub struct Workers {
+    slots: [(Sender<Question>, Receiver<Question>); 3],
+    replies: Receiver<Reply>,
+}
+
+impl Workers {
+    /// Starts the threads.
+    ///
+    /// # Errors
+    /// When the system gives no thread.
+    pub fn start(library: &Library) -> Result<Self> {
+        let (tell, replies) = unbounded();
+        let slots = [bounded(1), bounded(1), bounded(1)];
+        for (_, questions) in &slots {
+            let (library, tell, questions) = (library.clone(), tell.clone(), questions.clone());
+            std::thread::Builder::new()
+                .name("workbench".into())
+                .spawn(move || {
+                    for question in questions {
+                        if tell.send(library.answer(question)).is_err() {
+                            break;
+                        }
+                    }
+                })
+                .map_err(|error| Error::Failed(format!("no thread for the workbench: {error}")))?;
+        }
+        Ok(Self { slots, replies })
+    }
+
+    /// Asks; the same kind of question that still waits is forgotten.
+    pub fn ask(&self, question: Question) {
+        let kind = match question {
+            Question::Summary { .. } => 0,
+            Question::Story { .. } => 1,
+            Question::Correlation { .. } => 2,
+        };
+        if let Some((ask, waiting)) = self.slots.get(kind) {
+            let _ = waiting.try_recv();
+            let _ = ask.try_send(question);
+        }
+    }
+
+    /// An answer, if there is a new one.
+    pub fn reply(&self) -> Option<Reply> {
+        self.replies.try_recv().ok()
+    }
+}

@@ -1,0 +1,122 @@
+//! What may change when a study is run again: more replicates, models and scores; nothing that would mix results.
+
+use diffscope::commands::launch::Prepared;
+use diffscope::study::Config;
+
+use crate::studies::{SMALL, id, prepare, run, start};
+
+fn settings(more: &[&str]) -> Vec<String> {
+    more.iter().map(|setting| (*setting).to_owned()).collect()
+}
+
+fn refusal(dir: &std::path::Path, more: &[&str]) -> String {
+    let config = Config::parse(SMALL, "small.toml", &settings(more)).unwrap();
+    let error = match Prepared::new(&config, dir.to_path_buf()).unwrap().start(1, false, std::sync::Arc::new(|_, _| ()))
+    {
+        Ok(running) => {
+            running.crew.end(false);
+            panic!("{more:?} was to be refused");
+        }
+        Err(error) => error,
+    };
+    assert_eq!(error.exit_code(), 2);
+    error.to_string()
+}
+
+fn scores(dir: &std::path::Path, label: &str) -> Vec<(String, Vec<u32>)> {
+    let folder = diffscope::store::StudyFolder::open(dir).unwrap();
+    let stored = folder.replicate(&id(label, 0)).scores().unwrap().unwrap();
+    let mut bits: Vec<(String, Vec<u32>)> = stored
+        .into_iter()
+        .map(|score| (score.name, score.values.iter().map(|value| value.to_bits()).collect()))
+        .collect();
+    bits.sort();
+    bits
+}
+
+#[test]
+fn scores_added_later_equal_those_that_were_there_from_the_start() {
+    let temp = tempfile::tempdir().unwrap();
+    let (late, early) = (temp.path().join("late"), temp.path().join("early"));
+    let all = "scores={ el2n = { epoch = [0, 2, 3] }, aum = [{}, { space = \"logit\" }], forgetting = [{}, { never_learned = \"zero\" }] }";
+    run(&late, &["scores={ el2n = { epoch = [0, 2] } }"], 2);
+    run(&late, &[all], 2);
+    run(&early, &[all], 2);
+    for label in ["net", "mlp-16x1"] {
+        let (late, early) = (scores(&late, label), scores(&early, label));
+        assert_eq!(
+            late.iter().map(|(name, _)| name).collect::<Vec<_>>(),
+            early.iter().map(|(name, _)| name).collect::<Vec<_>>()
+        );
+        for ((name, late), (_, early)) in late.iter().zip(&early) {
+            assert!(late == early, "{label}: {name} differs");
+        }
+    }
+}
+
+#[test]
+fn a_score_whose_passes_are_gone_is_refused_by_name_and_nothing_changes() {
+    let temp = tempfile::tempdir().unwrap();
+    let dir = temp.path().join("s");
+    run(&dir, &[], 2);
+    let before = std::fs::read(dir.join("study.toml")).unwrap();
+    let error = refusal(&dir, &["scores.el2n={ epoch = [0, 1, 2] }"]);
+    assert!(error.contains("el2n@1") && error.contains("net/000") && error.contains("--dir"), "{error}");
+    assert_eq!(std::fs::read(dir.join("study.toml")).unwrap(), before);
+}
+
+#[test]
+fn a_changed_recipe_is_refused_with_a_diff_and_more_replicates_are_trained() {
+    let temp = tempfile::tempdir().unwrap();
+    let dir = temp.path().join("s");
+    run(&dir, &["train.epochs=1", "scores={}"], 2);
+    let error = refusal(&dir, &["train.epochs=1", "scores={}", "train.batch_size=77"]);
+    assert!(error.contains("train.batch_size: 32 -> 77") && error.contains("--dir"), "{error}");
+    let error = refusal(&dir, &["train.epochs=1", "scores={}", "data.limit=100"]);
+    assert!(error.contains("data.limit: 200 -> 100"), "{error}");
+    run(&dir, &["train.epochs=1", "scores={}", "model.1.replicates=3", "train.checkpoint_seconds=9"], 2);
+    let folder = diffscope::store::StudyFolder::open(&dir).unwrap();
+    assert_eq!(folder.replicates().unwrap().len(), 5);
+}
+
+#[test]
+fn the_number_of_jobs_changes_no_bit() {
+    let temp = tempfile::tempdir().unwrap();
+    let (one, four) = (temp.path().join("one"), temp.path().join("four"));
+    run(&one, &["train.observe=\"sweep\""], 1);
+    run(&four, &["train.observe=\"sweep\""], 4);
+    for label in ["net", "mlp-16x1"] {
+        let (one, four) = (scores(&one, label), scores(&four, label));
+        assert!(one == four, "{label}");
+        let has_values =
+            |name: &str| one.iter().any(|(score, bits)| score == name && !f32::from_bits(bits[1199]).is_nan());
+        assert!(has_values("aum") && has_values("el2n@2"), "a sweep observes the test examples too");
+    }
+}
+
+#[test]
+fn a_checkpoint_of_another_backend_is_refused_unless_forced() {
+    let temp = tempfile::tempdir().unwrap();
+    let dir = temp.path().join("s");
+    let more = ["train.epochs=60", "model.1.replicates=1", "model.0.replicates=1"];
+    let running = start(&dir, &more, 1);
+    let _ = crate::studies::progress_when(&running, "it has a checkpoint", |all| all[0].epochs_committed > 0);
+    running.crew.end(false);
+    let folder = diffscope::store::StudyFolder::open(&dir).unwrap();
+    let replicate = folder.replicate(&id("net", 0));
+    let mut checkpoint = replicate.checkpoint().unwrap().unwrap();
+    checkpoint.extra["backend_id"] = "cpu-of-another-kind".into();
+    checkpoint.write(&replicate.checkpoint_path()).unwrap();
+
+    let running = start(&dir, &more, 1);
+    let all = crate::studies::progress_when(&running, "it is refused", |all| {
+        all[0].state == diffscope::store::record::State::Failed
+    });
+    assert!(all[0].reason.as_ref().unwrap().contains("cpu-of-another-kind"));
+    running.crew.end(false);
+    let running = prepare(&dir, &more).start(1, true, std::sync::Arc::new(|_, _| ())).unwrap();
+    let done = checkpoint.epochs_done;
+    let _ = crate::studies::progress_when(&running, "it goes on when forced", |all| all[0].epochs_done > done);
+    running.crew.end(false);
+    assert!(replicate.log_lines().unwrap().iter().any(|line| line.text.contains("backend changed")));
+}

@@ -1,0 +1,240 @@
+//! The learner as training uses it: no allocation, same bits, sound state, f32 near f64.
+#![allow(clippy::unwrap_used, clippy::panic)] // helpers of tests fail as tests do
+
+use diffscope::Error;
+use diffscope::data::ImageShape;
+use diffscope::models;
+use diffscope::nn::{CpuKernels, Kernels, Real, SgdStep};
+use diffscope::random::Key;
+use diffscope::scores::Record;
+use diffscope::study::config::NormInit;
+use diffscope::train::learner::{Learner, observe_logits};
+
+use crate::kernels::counting;
+
+const SHAPE: ImageShape = ImageShape { channels: 2, height: 9, width: 11 };
+const CLASSES: usize = 5;
+const SGD: SgdStep = SgdStep { rate: 0.05, momentum: 0.9, weight_decay: 1e-3 };
+const MODELS: [&str; 2] = ["resnet8-4", "mlp-24x2"];
+
+fn key() -> Key {
+    Key { study_seed: 3, label: "net".into(), index: 1 }
+}
+
+fn learner<R: Real>(name: &str) -> Learner<CpuKernels<R>> {
+    let mut learner = Learner::new(CpuKernels::new(), &models::parse(name).unwrap(), SHAPE, CLASSES).unwrap();
+    learner.initialise(&key(), NormInit::Uniform).unwrap();
+    learner
+}
+
+fn batch(count: usize) -> (Vec<f32>, Vec<u16>) {
+    let mut stream = Key::study(8).stream("images");
+    let images = (0..count * SHAPE.len()).map(|_| stream.normal() as f32).collect();
+    (images, (0..count).map(|_| u16::try_from(stream.below(CLASSES as u64)).unwrap()).collect())
+}
+
+/// Largest difference, relative to the largest value.
+fn distance(one: &[f32], other: &[f32]) -> f32 {
+    assert_eq!(one.len(), other.len());
+    let largest = other.iter().fold(1e-3_f32, |largest, value| largest.max(value.abs()));
+    one.iter().zip(other).fold(0.0_f32, |worst, (a, b)| worst.max((a - b).abs())) / largest
+}
+
+#[test]
+fn once_all_batch_sizes_were_seen_training_and_evaluation_allocate_nothing() {
+    for name in MODELS {
+        let mut learner = learner::<f32>(name);
+        let (whole, partial) = (batch(8), batch(3));
+        let (mut seen, mut logits) = (Record::default(), Vec::new());
+        let mut epoch = |logits: &mut Vec<f32>| {
+            for (images, labels) in [&whole, &whole, &partial] {
+                learner.train_step(images, labels, SGD, &mut seen).unwrap();
+            }
+            logits.clear();
+            for (images, _) in [&partial, &whole, &partial] {
+                learner.evaluate(images, logits).unwrap();
+            }
+        };
+        epoch(&mut logits);
+        let before = counting::requests();
+        epoch(&mut logits);
+        epoch(&mut logits);
+        assert_eq!(counting::requests() - before, 0, "{name}");
+        assert_eq!(logits.len(), 14 * CLASSES);
+    }
+}
+
+#[test]
+fn gradient_passes_between_training_steps_allocate_nothing_either() {
+    for name in MODELS {
+        let mut learner = learner::<f32>(name);
+        let (images, labels) = batch(6);
+        let (mut seen, mut norms, mut gradients) = (Record::default(), Vec::new(), Vec::new());
+        let mut round = || {
+            norms.clear();
+            gradients.clear();
+            learner.gradient_norms(&images, &labels, &mut norms).unwrap();
+            learner.input_gradients(&images, |_, _, seed| seed[0] = 1.0, &mut gradients).unwrap();
+            learner.train_step(&images, &labels, SGD, &mut seen).unwrap();
+        };
+        round();
+        let before = counting::requests();
+        round();
+        assert_eq!(counting::requests() - before, 0, "{name}");
+    }
+}
+
+#[test]
+fn training_learns_a_batch_by_heart() {
+    for name in MODELS {
+        let mut learner = learner::<f32>(name);
+        let (images, labels) = batch(16);
+        let mut seen = Record::default();
+        let mut loss = Vec::new();
+        for _ in 0..60 {
+            learner.train_step(&images, &labels, SGD, &mut seen).unwrap();
+            loss.push(seen.loss.iter().sum::<f32>() / 16.0);
+        }
+        assert!(loss[59] < 0.1 * loss[0], "{name}: {loss:?}");
+        assert_eq!(seen.predicted, labels);
+    }
+}
+
+#[test]
+fn f32_follows_f64_within_one_in_ten_thousand() {
+    for name in MODELS {
+        let (mut single, mut double) = (learner::<f32>(name), learner::<f64>(name));
+        let (images, labels) = batch(7);
+        let compare = |one: &[f32], other: &[f32], what| {
+            assert!(distance(one, other) < 1e-4, "{name}: {what} differ by {}", distance(one, other));
+        };
+        let both = |single: &mut Learner<CpuKernels<f32>>, double: &mut Learner<CpuKernels<f64>>| {
+            compare(&passes(single, &images, &labels, 1.0)[0], &passes(double, &images, &labels, 1.0)[0], "logits");
+            compare(&passes(single, &images, &labels, 1.0)[1], &passes(double, &images, &labels, 1.0)[1], "norms");
+            compare(&passes(single, &images, &labels, 1.0)[2], &passes(double, &images, &labels, 1.0)[2], "inputs");
+        };
+        both(&mut single, &mut double);
+        let (mut seen, mut seen_double) = (Record::default(), Record::default());
+        single.train_step(&images, &labels, SGD, &mut seen).unwrap();
+        double.train_step(&images, &labels, SGD, &mut seen_double).unwrap();
+        compare(&seen.loss, &seen_double.loss, "losses");
+        compare(&seen.margin, &seen_double.margin, "margins");
+        let (one, other) = (single.state().unwrap(), double.state().unwrap());
+        compare(&one.weights, &other.weights, "weights");
+        compare(&one.momentum, &other.momentum, "momenta");
+        compare(&one.statistics, &other.statistics, "statistics");
+        both(&mut single, &mut double);
+    }
+}
+
+/// Logits, gradient norms and input gradients of logit 1.
+fn passes<K: Kernels>(learner: &mut Learner<K>, images: &[f32], labels: &[u16], one: f64) -> [Vec<f32>; 3] {
+    let mut out = [Vec::new(), Vec::new(), Vec::new()];
+    learner.evaluate(images, &mut out[0]).unwrap();
+    learner.gradient_norms(images, labels, &mut out[1]).unwrap();
+    learner.input_gradients(images, |_, _, seed| seed[1] = K::Real::from_f64(one), &mut out[2]).unwrap();
+    out
+}
+
+#[test]
+fn a_restored_learner_goes_on_with_the_same_bits() {
+    for name in MODELS {
+        let (mut one, mut other) = (learner::<f32>(name), learner::<f32>(name));
+        let (images, labels) = batch(5);
+        let mut seen = Record::default();
+        one.train_step(&images, &labels, SGD, &mut seen).unwrap();
+        other.restore(&one.state().unwrap()).unwrap();
+        for learner in [&mut one, &mut other] {
+            learner.train_step(&images, &labels, SGD, &mut seen).unwrap();
+        }
+        assert_eq!(one.state().unwrap(), other.state().unwrap());
+        assert_eq!(one.backend_id(), other.backend_id());
+    }
+}
+
+#[test]
+fn a_pass_without_training_changes_no_state() {
+    for name in MODELS {
+        let mut learner = learner::<f32>(name);
+        let before = learner.state().unwrap();
+        let (images, labels) = batch(4);
+        passes(&mut learner, &images, &labels, 1.0);
+        assert_eq!(learner.state().unwrap(), before);
+    }
+}
+
+#[test]
+fn an_examples_gradient_passes_do_not_depend_on_its_batch() {
+    for name in MODELS {
+        let mut learner = learner::<f32>(name);
+        let (images, labels) = batch(4);
+        let whole = passes(&mut learner, &images, &labels, 1.0);
+        let parts = [0..1, 1..4].map(|part| {
+            let own = &images[part.start * SHAPE.len()..part.end * SHAPE.len()];
+            passes(&mut learner, own, &labels[part], 1.0)
+        });
+        for pass in 0..3 {
+            let joined = [parts[0][pass].as_slice(), parts[1][pass].as_slice()].concat();
+            assert!(distance(&joined, &whole[pass]) < 1e-6, "{name} pass {pass}");
+        }
+    }
+}
+
+#[test]
+fn training_and_sweeps_observe_with_the_same_arithmetic() {
+    // An MLP has no norm, so that its train-mode logits are its eval-mode logits.
+    let mut learner = learner::<f32>("mlp-24x2");
+    let (images, labels) = batch(6);
+    let (mut logits, mut swept, mut seen) = (Vec::new(), Record::default(), Record::default());
+    learner.evaluate(&images, &mut logits).unwrap();
+    observe_logits(&logits, &labels, CLASSES, &mut swept);
+    learner.train_step(&images, &labels, SGD, &mut seen).unwrap();
+    assert_eq!(seen, swept);
+}
+
+#[test]
+fn what_does_not_fit_is_refused_and_changes_nothing() {
+    let mut learner = learner::<f32>("resnet8-4");
+    let before = learner.state().unwrap();
+    let (images, mut labels) = batch(3);
+    let mut seen = Record::default();
+    let refused = |result: Result<(), Error>, says: &str| {
+        let reason = result.unwrap_err().to_string();
+        assert!(reason.contains(says), "{reason}");
+    };
+    refused(learner.train_step(&images[1..], &labels, SGD, &mut seen), "3 labels");
+    refused(learner.train_step(&[], &[], SGD, &mut seen), "no batch");
+    refused(learner.evaluate(&images[1..], &mut Vec::new()), "no batch");
+    labels[1] = 5;
+    refused(learner.train_step(&images, &labels, SGD, &mut seen), "label 5");
+    let mut short = before.clone();
+    short.statistics.pop();
+    short.weights[0] += 1.0;
+    refused(learner.restore(&short), "norm statistics");
+    assert_eq!(learner.state().unwrap(), before);
+}
+
+#[test]
+fn initial_weights_depend_on_the_key_and_have_kaimings_spread() {
+    let mut wide =
+        Learner::new(CpuKernels::<f32>::new(), &models::parse("mlp-256x2").unwrap(), SHAPE, CLASSES).unwrap();
+    wide.initialise(&key(), NormInit::One).unwrap();
+    let first = wide.state().unwrap();
+    let entry = wide.layout().parameters.iter().find(|entry| entry.name == "fc2.weight").unwrap();
+    let weights = &first.weights[entry.place.range()];
+    let variance = weights.iter().map(|weight| weight * weight).sum::<f32>() / weights.len() as f32;
+    assert!((variance * 256.0 / 2.0 - 1.0).abs() < 0.03, "{variance}");
+    wide.initialise(&Key { index: 2, ..key() }, NormInit::One).unwrap();
+    assert_ne!(wide.state().unwrap(), first);
+
+    let uniform = learner::<f32>("resnet8-4");
+    let state = uniform.state().unwrap();
+    let norm = uniform.layout().parameters.iter().find(|entry| entry.name == "layer3.0.bn1.weight").unwrap();
+    let weights = &state.weights[norm.place.range()];
+    assert!(weights.iter().all(|weight| (0.0..1.0).contains(weight)) && weights[0].to_bits() != weights[1].to_bits());
+    assert_eq!(state.momentum, vec![0.0; state.weights.len()]);
+    let variances = uniform.layout().statistics.iter().filter(|entry| entry.name.ends_with("running_var"));
+    for entry in variances {
+        assert_eq!(state.statistics[entry.place.range()], vec![1.0; entry.place.len]);
+    }
+}

@@ -1,0 +1,78 @@
+//! Small real studies for the tests: real images, real training, a few seconds each.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use diffscope::commands::launch::{Prepared, Running};
+use diffscope::store::record::State;
+use diffscope::study::{Config, ReplicateId};
+use diffscope::train::board::Progress;
+use diffscope::train::replicate::StageHook;
+
+/// Two models, two replicates each, 200 real training images.
+pub const SMALL: &str = r#"
+name = "small"
+[data]
+source = "embedded"
+limit = 200
+[train]
+epochs = 3
+batch_size = 32
+optimizer = { lr = 0.05, momentum = 0.9, weight_decay = 1e-4, milestones = [2] }
+augment = { crop = 2, flip = true }
+checkpoint_seconds = 0
+seed = 3
+[[model]]
+name = "resnet8-4"
+label = "net"
+replicates = 2
+[[model]]
+name = "mlp-16x1"
+replicates = 2
+[scores]
+el2n = { epoch = [0, 2] }
+aum = [{}, { space = "logit" }]
+"#;
+
+pub fn prepare(dir: &Path, settings: &[&str]) -> Prepared {
+    let settings: Vec<String> = settings.iter().map(|setting| (*setting).to_owned()).collect();
+    let config = Config::parse(SMALL, "small.toml", &settings).unwrap();
+    Prepared::new(&config, dir.to_path_buf()).unwrap()
+}
+
+pub fn start(dir: &Path, settings: &[&str], jobs: usize) -> Running {
+    start_with(dir, settings, jobs, Arc::new(|_, _| ()))
+}
+
+pub fn start_with(dir: &Path, settings: &[&str], jobs: usize, stages: StageHook) -> Running {
+    prepare(dir, settings).start(jobs, false, stages).unwrap()
+}
+
+/// Runs a study until nothing is left to do.
+pub fn run(dir: &Path, settings: &[&str], jobs: usize) {
+    let running = start(dir, settings, jobs);
+    let _ = progress_when(&running, "all is done", |all| all.iter().all(|one| one.state == State::Finished));
+    running.crew.end(false);
+}
+
+pub fn id(label: &str, index: u32) -> ReplicateId {
+    ReplicateId { label: label.into(), index }
+}
+
+pub fn of<'a>(all: &'a [Progress], label: &str, index: u32) -> &'a Progress {
+    all.iter().find(|progress| progress.id == id(label, index)).unwrap()
+}
+
+/// Waits until the board shows something; the limit only keeps a broken test from hanging.
+pub fn progress_when(running: &Running, what: &str, ready: impl Fn(&[Progress]) -> bool) -> Vec<Progress> {
+    let limit = Instant::now() + Duration::from_secs(300);
+    loop {
+        let all: Vec<Progress> = running.board.snapshot().into_iter().map(|view| view.progress).collect();
+        if ready(&all) {
+            return all;
+        }
+        assert!(Instant::now() < limit, "waited in vain until {what}: {all:#?}");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
