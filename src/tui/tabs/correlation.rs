@@ -110,6 +110,13 @@ fn places(body: Rect, names: u16, scores: usize, matrices: usize) -> Vec<Rect> {
         .collect()
 }
 
+/// "mean with run" and the rest of a figure's title: a narrow pane has room for the name alone, and the model stands
+/// above all panes.
+fn parts_of(title: &str) -> (&str, &str) {
+    let title = title.split_once(": ").map_or(title, |(_, rest)| rest);
+    title.split_at(title.find([',', '(']).unwrap_or(title.len()))
+}
+
 /// A letter for a column, since names don't fit above the cells.
 fn letter(i: usize) -> char {
     u8::try_from(i).ok().filter(|i| *i < 26).map_or('*', |i| char::from(b'a' + i))
@@ -134,7 +141,8 @@ fn draw_matrix(
     let height = if area.height >= scores * 2 + 10 { 2 } else { 1 };
     let frame = Rect { height: (scores * height + 3).min(area.height), ..area };
     let focused = app.correlation.matrix.min(all.len() - 1) == which;
-    let mut title = vec![Span::styled(matrix.title.to_owned(), theme.strong())];
+    let (name, detail) = parts_of(matrix.title);
+    let mut title = vec![Span::styled(name.to_owned(), theme.strong()), Span::styled(detail.to_owned(), theme.dim())];
     if focused {
         title.push(Span::styled(format!(" · {} of {}", which + 1, all.len()), theme.dim()));
     }

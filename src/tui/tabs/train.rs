@@ -86,6 +86,9 @@ fn reading(app: &App) -> String {
     let progress = &view.progress;
     let mut sentences = vec![match (&progress.reason, progress.state) {
         (Some(reason), _) => format!("{} is {}: {reason}.", progress.id, word(progress.state)),
+        (None, State::Running) if progress.epochs_done >= progress.epochs => {
+            format!("{} has ended its last epoch and writes its results.", progress.id)
+        }
         (None, State::Running) => {
             format!("{} is in epoch {} of {}.", progress.id, progress.epochs_done + 1, progress.epochs)
         }
@@ -100,7 +103,7 @@ fn reading(app: &App) -> String {
         let never = counts.times.first().copied().unwrap_or(0);
         let forgotten = format::percent((learned - never) as f64 / (learned + counts.never_learned).max(1) as f64);
         let runs = format::plural(summary.runs, "run", "runs");
-        sentences.push(format!("Over {runs} of {}, {forgotten} of the examples were forgotten.", summary.model));
+        sentences.push(format!("Over {runs} of {}, {forgotten} of the examples were forgotten once or more on average.", summary.model));
     }
     sentences.join(" ")
 }
