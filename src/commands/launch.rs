@@ -13,10 +13,10 @@ use crate::store::examples::ExampleTable;
 use crate::store::folder::{StudyFolder, StudyRecord};
 use crate::store::places;
 use crate::store::record::State;
-use crate::study::{Config, Plan};
+use crate::study::{Config, Plan, ReplicateId};
 use crate::train::board::Board;
 use crate::train::events::Event;
-use crate::train::replicate::{Context, StageHook, train};
+use crate::train::replicate::{Context, Outcome, StageHook, train};
 use crate::train::{Crew, Trainer, added_scores};
 use crate::tui::session::Session;
 use crate::{Error, Result, cli, headless, models};
@@ -63,7 +63,12 @@ impl Prepared {
             force,
             stages,
         };
-        let trainer: Trainer = Arc::new(|context, plan, steer| train(context, plan, CpuKernels::<f32>::new(), steer));
+        let known = examples.clone();
+        let trainer: Trainer = Arc::new(move |context, plan, steer| {
+            let outcome = train(context, plan, CpuKernels::<f32>::new(), steer)?;
+            show_foreign_work(context, &plan.id, &outcome, &known)?;
+            Ok(outcome)
+        });
         let crew = Crew::start(context, jobs, trainer)?;
         Ok(Running { folder, examples, board, crew, events })
     }
@@ -81,6 +86,25 @@ impl Prepared {
         added_scores::fill(&folder, &self.plan, &self.dataset.labels, self.dataset.classes())?;
         Ok(folder)
     }
+}
+
+/// Work of another process on the same folder reaches the board through the folder.
+fn show_foreign_work(context: &Context, id: &ReplicateId, outcome: &Outcome, examples: &Examples) -> Result<()> {
+    let views = context.board.snapshot();
+    let Some(view) = views.into_iter().find(|view| view.progress.id == *id) else { return Ok(()) };
+    let finished = view.progress.state == State::Finished;
+    match outcome {
+        Outcome::Elsewhere(_) => {
+            let progress = results::progress(&context.folder, view.progress)?;
+            context.board.update(id, |view| view.progress = progress);
+        }
+        Outcome::Finished if !finished => {
+            let fresh = results::view(&context.folder, &context.plan.scores, examples, view.progress)?;
+            context.board.update(id, |view| *view = fresh);
+        }
+        _ => {}
+    }
+    Ok(())
 }
 
 /// The tables of a model for a data set; nothing is allocated.
@@ -105,6 +129,11 @@ pub struct Running {
     pub crew: Crew,
     /// What they tell.
     pub events: Receiver<Event>,
+}
+
+/// A job per core.
+pub fn all_cores() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
 }
 
 /// How to run.
@@ -133,7 +162,7 @@ impl Launch {
     /// # Errors
     /// A folder that cannot be used; a screen that cannot be had. What replicates run into is told, not returned.
     pub fn go(self, prepared: &Prepared, look: &cli::Screen) -> Result<Ended> {
-        let jobs = self.jobs.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
+        let jobs = self.jobs.unwrap_or_else(all_cores);
         let Running { folder, examples, board, crew, events } =
             prepared.start(jobs, self.force, Arc::new(|_, _| ()))?;
         places::remember_last(folder.path())?;

@@ -4,7 +4,7 @@ use std::fmt::Write;
 use std::time::Instant;
 
 use super::disk;
-use super::launch::{Prepared, planned};
+use super::launch::{Prepared, all_cores, planned};
 use crate::data::Loader;
 use crate::nn::{CpuKernels, SgdStep};
 use crate::scores::{Need, Record};
@@ -20,9 +20,9 @@ const TIMED_STEPS: usize = 3;
 ///
 /// # Errors
 /// A model that cannot be built.
-pub fn describe(prepared: &Prepared) -> Result<String> {
+pub fn describe(prepared: &Prepared, jobs: Option<usize>) -> Result<String> {
     let (plan, dataset) = (&prepared.plan, &prepared.dataset);
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let jobs = jobs.unwrap_or_else(all_cores);
     let mut text = format!(
         "{}: {} training and {} test examples of {}x{}x{}, {} classes, from {}\n",
         plan.config.name,
@@ -34,13 +34,14 @@ pub fn describe(prepared: &Prepared) -> Result<String> {
         dataset.classes(),
         dataset.source
     );
-    let mut total = 0.0;
+    let (mut total, mut longest) = (0.0, 0.0_f64);
     for model in &plan.config.models {
         let Some(first) = plan.replicates.iter().find(|replicate| replicate.id.label == model.label()) else {
             continue;
         };
         let seconds = seconds_of(prepared, first)?;
         total += seconds * f64::from(model.replicates);
+        longest = longest.max(seconds);
         line_of(&mut text, prepared, model, first, seconds)?;
     }
     for spec in &plan.scores {
@@ -52,8 +53,8 @@ pub fn describe(prepared: &Prepared) -> Result<String> {
     let _ = writeln!(text, "  scores: {}", names.join(", "));
     let _ = write!(
         text,
-        "  about {} on {cores} cores (measured just now), {} of disk ({} free), in {}",
-        duration(total / cores as f64),
+        "  about {} with {jobs} at once (measured just now), {} of disk ({} free), in {}",
+        duration(longest.max(total / jobs as f64)),
         disk::bytes(disk::needed(prepared)?),
         disk::bytes(disk::free(prepared)?),
         prepared.dir.display()
@@ -71,9 +72,10 @@ fn line_of(
     let parameters = planned(&model.name, &prepared.dataset)?.parameter_count();
     let _ = writeln!(
         text,
-        "  {}: {} replicates of {} ({parameters} parameters), {} epochs, batch {}, first seed {:016x}, {} each",
+        "  {}: {} replicate{} of {} ({parameters} parameters), {} epochs, batch {}, first seed {:016x}, {} each",
         model.label(),
         model.replicates,
+        if model.replicates == 1 { "" } else { "s" },
         model.name,
         first.recipe.epochs,
         first.recipe.batch_size,

@@ -6,8 +6,9 @@ use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::thread::JoinHandle;
+use std::time::Duration;
 
-use crossbeam_channel::{Receiver, Sender, select, unbounded};
+use crossbeam_channel::{Receiver, Sender, after, never, select, unbounded};
 
 use super::events::{Command, Event, Target};
 use super::replicate::{Context, Outcome};
@@ -16,6 +17,9 @@ use crate::store::record::State;
 use crate::study::ReplicateId;
 use crate::study::plan::ReplicatePlan;
 use crate::{Error, Result};
+
+/// How often a replicate of another process is asked for: its end or its death is noticed so soon.
+const ASK_AGAIN: Duration = Duration::from_secs(2);
 
 /// Trains one replicate on some backend; what a worker thread calls.
 pub type Trainer = Arc<dyn Fn(&Context, &ReplicatePlan, &Steer) -> Result<Outcome> + Send + Sync>;
@@ -64,6 +68,8 @@ struct Manager {
     trainer: Trainer,
     posts: Vec<Post>,
     waiting: VecDeque<ReplicateId>,
+    /// Trained by other processes on the same folder; asked for again now and then.
+    elsewhere: Vec<ReplicateId>,
     running: usize,
     quitting: bool,
     done: (Sender<Done>, Receiver<Done>),
@@ -87,7 +93,8 @@ impl Manager {
         }
         let waits = |post: &&Post| post.state == State::Queued;
         let waiting = posts.iter().filter(waits).map(|post| post.plan.id.clone()).collect();
-        Self { context, jobs, trainer, posts, waiting, running: 0, quitting: false, done: unbounded() }
+        let elsewhere = Vec::new();
+        Self { context, jobs, trainer, posts, waiting, elsewhere, running: 0, quitting: false, done: unbounded() }
     }
 
     fn work(&mut self, inbox: &Receiver<Command>) {
@@ -98,9 +105,13 @@ impl Manager {
                 if self.quitting {
                     return;
                 }
-                self.tell(Event::Idle);
+                if self.elsewhere.is_empty() {
+                    self.tell(Event::Idle);
+                }
             }
+            let again = if self.elsewhere.is_empty() { never() } else { after(ASK_AGAIN) };
             select! {
+                recv(again) -> _ => self.waiting.extend(self.elsewhere.drain(..)),
                 recv(done) -> message => if let Ok((id, outcome)) = message { self.record(&id, outcome) },
                 recv(inbox) -> command => match command {
                     Ok(command) => self.obey(command),
@@ -143,8 +154,9 @@ impl Manager {
             Ok(Outcome::Left(Leave::Skip)) => self.set(id, State::Skipped),
             Ok(Outcome::Left(Leave::Now)) => self.set(id, State::Queued),
             Ok(Outcome::Elsewhere(owner)) => {
-                self.set(id, State::Skipped);
-                self.announce(id, State::Running, Some(format!("trained by another process ({owner})")));
+                self.set(id, State::Queued);
+                self.elsewhere.push(id.clone());
+                self.announce(id, State::Running, Some(format!("trained by {owner}")));
             }
             Err(error) => self.fail(id, &error.to_string()),
         }
@@ -278,7 +290,11 @@ impl Manager {
         }
     }
 
+    /// The state of a replicate that is ours to steer.
     fn state(&mut self, id: &ReplicateId) -> Option<State> {
+        if self.elsewhere.contains(id) {
+            return None;
+        }
         self.post(id).map(|post| post.state)
     }
 

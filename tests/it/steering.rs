@@ -126,3 +126,23 @@ fn a_loss_that_is_no_number_is_flagged_and_leaves_means_alone() {
     assert_eq!((runs("net"), runs("mlp-16x1")), (0, 2));
     running.crew.end(false);
 }
+
+#[test]
+fn two_crews_on_one_folder_share_the_replicates_and_both_see_all_of_them_finish() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path().join("s");
+    // Locks are per open file, so two crews of one process exclude each other as two processes do.
+    let first = start(&dir, &["train.epochs=6"], 1);
+    let _ = progress_when(&first, "it trains", |all| of(all, "net", 0).step > 0);
+    let second = start(&dir, &["train.epochs=6"], 1);
+    for running in [&first, &second] {
+        let _ = progress_when(running, "all are finished", |all| all.iter().all(|one| one.state == State::Finished));
+    }
+    assert!(second.board.snapshot().iter().all(|view| view.scores.is_some() && view.margins.len() == 6));
+    for (label, index) in [("net", 0), ("net", 1), ("mlp-16x1", 0), ("mlp-16x1", 1)] {
+        let log = first.folder.replicate(&id(label, index)).log_lines().unwrap();
+        assert_eq!(log.iter().filter(|line| line.text == "started").count(), 1, "{label}/{index} was trained once");
+    }
+    first.crew.end(false);
+    second.crew.end(false);
+}

@@ -103,7 +103,10 @@ fn reading(app: &App) -> String {
         let never = counts.times.first().copied().unwrap_or(0);
         let forgotten = format::percent((learned - never) as f64 / (learned + counts.never_learned).max(1) as f64);
         let runs = format::plural(summary.runs, "run", "runs");
-        sentences.push(format!("Over {runs} of {}, {forgotten} of the examples were forgotten once or more on average.", summary.model));
+        sentences.push(format!(
+            "Over {runs} of {}, {forgotten} of the examples were forgotten once or more on average.",
+            summary.model
+        ));
     }
     sentences.join(" ")
 }
