@@ -6,7 +6,8 @@ use ndarray::Array2;
 
 use crate::analysis::{ModelScores, ScoreRuns};
 use crate::data::Examples;
-use crate::scores::ScoreSpec;
+use crate::nn::kernels::observe_logits;
+use crate::scores::{Record, ScoreSpec};
 use crate::store::folder::StudyFolder;
 use crate::store::record::{ReplicateRecord, State};
 use crate::study::ReplicateId;
@@ -105,7 +106,10 @@ fn finished(
         )),
         None => Ok(vec![f32::NAN; count]),
     });
-    Ok(Some(LiveScores { epoch, values: values.collect::<Result<_>>()? }))
+    let (classes, logits) = dir.final_logits()?;
+    let mut record = Record::default();
+    observe_logits(&logits, &examples.labels, classes, &mut record);
+    Ok(Some(LiveScores { epoch, values: values.collect::<Result<_>>()?, predicted: record.predicted }))
 }
 
 /// Scores so far of an unfinished replicate, from its stored observations; scores of other passes stay NaN.
@@ -124,7 +128,8 @@ fn recomputed(
         replay(observer.as_mut(), &observations, record.epochs_done, &examples.labels)?;
     }
     let values = observers.iter().map(|observer| observer.values()).collect();
-    Ok(Some(LiveScores { epoch: record.epochs_done, values }))
+    let predicted = observations.row(record.epochs_done as usize - 1)?.predicted;
+    Ok(Some(LiveScores { epoch: record.epochs_done, values, predicted }))
 }
 
 fn margins_of(

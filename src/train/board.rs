@@ -110,6 +110,8 @@ pub struct LiveScores {
     pub epoch: u32,
     /// One vector per score in the plan's order, one value per example of the data set.
     pub values: Vec<Vec<f32>>,
+    /// The class last predicted for each observed example; of all examples, by the final network, when finished.
+    pub predicted: Vec<u16>,
 }
 
 /// All that the screen knows of one replicate.

@@ -122,6 +122,7 @@ pub(super) fn finish<K: Kernels>(run: &mut Run<'_, K>) -> Result<(), Stop> {
     run.dir.finish_observations()?;
     run.stage(Stage::Observations);
     let (trained, tested) = passes::final_totals(run);
+    run.set_scores(run.buffers.batch.predicted.clone());
     run.record.train_accuracy = Some(trained.accuracy());
     run.record.test_accuracy = Some(tested.accuracy());
     run.record.finished = Some(crate::store::now());

@@ -15,7 +15,8 @@ pub struct Buffers {
     images: Vec<f32>,
     labels: Vec<u16>,
     positions: Vec<u32>,
-    batch: Record,
+    /// Observations of the last batch or pass.
+    pub batch: Record,
     /// Logits of the last pass over plain examples, `[examples, classes]`.
     pub logits: Vec<f32>,
     /// The epoch's observations.

@@ -294,7 +294,7 @@ impl<'a, K: Kernels> Run<'a, K> {
                 .map(|t| Ok(margin_quantiles(self.observations.margin_row(t)?.get(..train).unwrap_or(&[]))))
                 .collect::<Result<_>>()?;
             self.context.board.update(&self.plan.id, |view| view.margins = Arc::new(rows));
-            self.set_scores();
+            self.set_scores(self.observations.row(self.record.epochs_done as usize - 1)?.predicted);
         }
         Ok(())
     }
@@ -303,12 +303,13 @@ impl<'a, K: Kernels> Run<'a, K> {
         let margins = self.buffers.epoch.margin.get(..self.context.dataset.train).unwrap_or(&[]);
         let quantiles = margin_quantiles(margins);
         self.context.board.update(&self.plan.id, |view| Arc::make_mut(&mut view.margins).push(quantiles));
-        self.set_scores();
+        self.set_scores(self.buffers.epoch.predicted.clone());
     }
 
-    fn set_scores(&self) {
+    /// Puts the scores so far on the board, with the class last predicted for each example.
+    pub fn set_scores(&self, predicted: Vec<u16>) {
         let values = self.observers.iter().map(|observer| observer.values()).collect();
-        let scores = Arc::new(LiveScores { epoch: self.record.epochs_done, values });
+        let scores = Arc::new(LiveScores { epoch: self.record.epochs_done, values, predicted });
         let record = &self.record;
         self.context.board.update(&self.plan.id, |view| {
             view.scores = Some(scores);

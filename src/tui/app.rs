@@ -79,6 +79,9 @@ pub struct LogLine {
     pub text: String,
 }
 
+/// The runs behind a summary: epochs done, and whether a loss was non-finite.
+type Behind = Vec<(ReplicateId, u32, bool)>;
+
 /// The state of the workbench.
 pub struct App {
     /// What it is opened on.
@@ -124,7 +127,9 @@ pub struct App {
     /// Rows of the page last drawn.
     pub page: usize,
     version: Option<u64>,
-    asked_summary: Vec<(ReplicateId, u32, bool)>,
+    asked_summary: Behind,
+    asked_ranges: Option<(String, usize, Behind)>,
+    rank_ranges: Option<(String, usize, Arc<Vec<(u32, u32)>>)>,
     asked_story: Option<(usize, Vec<(ReplicateId, u32)>)>,
     asked_correlation: Option<(String, usize)>,
     effects: Vec<Effect>,
@@ -157,6 +162,8 @@ impl App {
             version: None,
             asked_summary: Vec::new(),
             asked_story: None,
+            asked_ranges: None,
+            rank_ranges: None,
             asked_correlation: None,
             effects: Vec::new(),
             session,
@@ -257,6 +264,15 @@ impl App {
             let question = Question::Summary { model: model.clone(), views: Arc::clone(&views) };
             self.effects.push(Effect::Ask(question));
         }
+        let sorted = self.examples.sorted_score();
+        if let Some(score) = sorted
+            && self.tab == Tab::Examples
+            && self.asked_ranges.as_ref() != Some(&(model.clone(), score, self.asked_summary.clone()))
+        {
+            self.asked_ranges = Some((model.clone(), score, self.asked_summary.clone()));
+            let question = Question::RankRanges { model: model.clone(), score, views: Arc::clone(&views) };
+            self.effects.push(Effect::Ask(question));
+        }
         if let Some(example) = self.example
             && self.asked_story.as_ref() != Some(&(example, observed.clone()))
         {
@@ -272,6 +288,13 @@ impl App {
         }
     }
 
+    /// Best and worst rank of an example among the shown model's runs, by the score that sorts the table.
+    pub fn rank_range(&self, example: usize) -> Option<(u32, u32)> {
+        let (model, score, ranges) = self.rank_ranges.as_ref()?;
+        let current = Some(model.as_str()) == self.model_name() && Some(*score) == self.examples.sorted_score();
+        ranges.get(example).copied().filter(|range| current && range.0 > 0)
+    }
+
     /// Takes a worker's answer.
     pub fn receive(&mut self, reply: Reply) {
         match reply {
@@ -285,6 +308,7 @@ impl App {
                     self.example = self.examples.jump(0).or(self.example);
                 }
             }
+            Reply::RankRanges { model, score, ranges } => self.rank_ranges = Some((model, score, ranges)),
             Reply::Story(story) => self.story = Some(story),
             Reply::Correlation { model, finished, answer } => {
                 self.correlations.insert(model, (finished, answer));

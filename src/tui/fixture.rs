@@ -89,6 +89,13 @@ fn value(score: usize, run: usize, example: usize) -> f32 {
     }
 }
 
+/// Half of the examples are taken for what they are, the others for the next class; the test examples are not seen.
+fn predicted(done: u32) -> Vec<u16> {
+    let label = |i: usize| (i % CLASSES.len()) as u16;
+    let seen = |i: usize| if (i + done as usize).is_multiple_of(2) { label(i) } else { label(i + 1) };
+    (0..TRAIN).map(seen).collect()
+}
+
 fn view(label: &str, index: u32, state: State, done: u32) -> ReplicateView {
     let started = done > 0;
     let progress = Progress {
@@ -111,7 +118,7 @@ fn view(label: &str, index: u32, state: State, done: u32) -> ReplicateView {
     };
     let margins = (0..done).map(|t| [-3.0, -1.0, 0.5, 2.0, 4.0].map(|q: f32| q + t as f32 * 0.3)).collect();
     let values = (0..columns().len()).map(|s| (0..ALL).map(|i| value(s, index as usize, i)).collect()).collect();
-    let scores = started.then(|| Arc::new(LiveScores { epoch: done, values }));
+    let scores = started.then(|| Arc::new(LiveScores { epoch: done, values, predicted: predicted(done) }));
     ReplicateView { progress, margins: Arc::new(margins), scores }
 }
 

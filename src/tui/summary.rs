@@ -39,10 +39,23 @@ pub struct Summary {
     pub epochs: (u32, u32),
     /// One entry per score of the session.
     pub scores: Vec<ScoreSummary>,
+    /// For each example the class that most runs predicted last, and how many of how many; ties to the lowest class.
+    pub believed: Vec<Option<Believed>>,
     /// None without the scores `forgetting` and `accuracy`.
     pub forgetting: Option<ForgettingCounts>,
     /// Training examples that were learned and forgotten most often, with their mean count.
     pub most_forgotten: Vec<(usize, f32)>,
+}
+
+/// What the runs take an example for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Believed {
+    /// The class.
+    pub class: u16,
+    /// Runs that predicted it last.
+    pub runs: u16,
+    /// Runs that predicted anything.
+    pub of: u16,
 }
 
 /// How many of the most forgotten examples are kept.
@@ -61,6 +74,7 @@ pub fn of(model: &str, views: &[ReplicateView], scores: &[ScoreColumn], examples
         left_out: of_model().filter(|view| view.progress.non_finite).count(),
         epochs: (epochs(u32::min), epochs(u32::max)),
         scores: columns.map(|(column, score)| score_summary(&runs, column, score.harder, examples.len())).collect(),
+        believed: believed(&runs, examples),
         ..Summary::default()
     };
     let place = |name: &str| scores.iter().position(|score| score.name == name);
@@ -70,6 +84,39 @@ pub fn of(model: &str, views: &[ReplicateView], scores: &[ScoreColumn], examples
         summary.most_forgotten = most_forgotten(&times);
     }
     summary
+}
+
+fn believed(runs: &[&LiveScores], examples: &Examples) -> Vec<Option<Believed>> {
+    let mut votes = vec![0_u16; examples.class_names.len()];
+    (0..examples.len())
+        .map(|example| {
+            votes.fill(0);
+            let classes = runs.iter().filter_map(|run| run.predicted.get(example));
+            for class in classes {
+                if let Some(votes) = votes.get_mut(usize::from(*class)) {
+                    *votes += 1;
+                }
+            }
+            let of = votes.iter().sum();
+            // `max_by_key` keeps the last of equals: reversed, that is the lowest class.
+            let (class, runs) = votes.iter().copied().enumerate().rev().max_by_key(|(_, votes)| *votes)?;
+            (of > 0).then_some(Believed { class: class as u16, runs, of })
+        })
+        .collect()
+}
+
+/// The best and the worst rank of every example among the single runs; (0, 0) where no run has a value.
+pub fn rank_ranges(model: &str, views: &[ReplicateView], column: usize, harder: Harder) -> Vec<(u32, u32)> {
+    let runs = views.iter().filter(|view| view.progress.id.label == model && !view.progress.non_finite);
+    let mut ranges: Vec<(u32, u32)> = Vec::new();
+    for values in runs.filter_map(|view| view.scores.as_ref()?.values.get(column)) {
+        let ranks = ranked(values.clone(), harder).rank;
+        ranges.resize(ranks.len(), (0, 0));
+        for (range, rank) in ranges.iter_mut().zip(ranks).filter(|(_, rank)| *rank > 0) {
+            *range = if range.0 == 0 { (rank, rank) } else { (range.0.min(rank), range.1.max(rank)) };
+        }
+    }
+    ranges
 }
 
 fn score_summary(runs: &[&LiveScores], column: usize, harder: Harder, examples: usize) -> ScoreSummary {
@@ -162,11 +209,35 @@ mod tests {
     }
 
     #[test]
+    fn ranks_range_over_runs_and_votes_tie_to_the_lowest_class() {
+        let session = fixture::session();
+        let mut views = session.board.snapshot();
+        views.retain(|view| view.scores.is_some());
+        views.truncate(2);
+        for (view, (values, predicted)) in
+            views.iter_mut().zip([(vec![3.0, 2.0, 1.0], vec![1, 0, 2]), (vec![3.0, 1.0, 2.0], vec![0, 0])])
+        {
+            view.progress.id.label = "both".into();
+            view.scores = Some(std::sync::Arc::new(LiveScores { epoch: 1, values: vec![values], predicted }));
+        }
+        assert_eq!(rank_ranges("both", &views, 0, Harder::High), [(1, 1), (2, 3), (2, 3)]);
+        let examples = Examples {
+            ids: vec![0, 1, 2],
+            class_names: vec!["a".into(), "b".into(), "c".into()],
+            ..Examples::default()
+        };
+        let runs: Vec<&LiveScores> = views.iter().filter_map(|view| view.scores.as_deref()).collect();
+        let all: Vec<_> = believed(&runs, &examples).into_iter().flatten().map(|b| (b.class, b.runs, b.of)).collect();
+        assert_eq!(all, [(0, 1, 2), (0, 2, 2), (2, 1, 1)]);
+    }
+
+    #[test]
     fn never_learned_examples_are_counted_apart_from_the_often_forgotten() {
         // Three examples, two runs; the third example is never right, and its run counts it as T = 9.
         let run = |forgetting: [f32; 3], accuracy: [f32; 3]| LiveScores {
             epoch: 9,
             values: vec![forgetting.to_vec(), accuracy.to_vec()],
+            predicted: Vec::new(),
         };
         let runs = [run([2.0, 0.0, 9.0], [0.5, 1.0, 0.0]), run([9.0, 1.0, 9.0], [0.0, 0.9, 0.0])];
         let times = times_forgotten(&runs.iter().collect::<Vec<_>>(), 0, 1, 3);

@@ -8,6 +8,7 @@ use super::session::{Correlate, Examples, HistorySource, ScoreColumn, Session};
 use super::story::{self, Story};
 use super::summary::{self, Summary};
 use crate::analysis::Answer;
+use crate::scores::Harder;
 use crate::study::ReplicateId;
 use crate::train::board::ReplicateView;
 use crate::{Error, Result};
@@ -19,6 +20,15 @@ pub enum Question {
     Summary {
         /// The model's label.
         model: String,
+        /// The board.
+        views: Arc<Vec<ReplicateView>>,
+    },
+    /// How far an example's rank by one score ranges over a model's runs.
+    RankRanges {
+        /// The model's label.
+        model: String,
+        /// The score's place.
+        score: usize,
         /// The board.
         views: Arc<Vec<ReplicateView>>,
     },
@@ -45,6 +55,15 @@ pub enum Question {
 pub enum Reply {
     /// Answers `Question::Summary`.
     Summary(Arc<Summary>),
+    /// Answers `Question::RankRanges`.
+    RankRanges {
+        /// The model's label.
+        model: String,
+        /// The score's place.
+        score: usize,
+        /// Best and worst rank of every example; (0, 0): none.
+        ranges: Arc<Vec<(u32, u32)>>,
+    },
     /// Answers `Question::Story`.
     Story(Arc<Story>),
     /// Answers `Question::Correlation`.
@@ -84,6 +103,11 @@ impl Library {
             Question::Summary { model, views } => {
                 Reply::Summary(Arc::new(summary::of(&model, &views, &self.scores, &self.examples)))
             }
+            Question::RankRanges { model, score, views } => {
+                let harder = self.scores.get(score).map_or(Harder::High, |score| score.harder);
+                let ranges = Arc::new(summary::rank_ranges(&model, &views, score, harder));
+                Reply::RankRanges { model, score, ranges }
+            }
             Question::Story { example, runs } => {
                 Reply::Story(Arc::new(story::read(self.history.as_ref(), example, &runs)))
             }
@@ -97,7 +121,7 @@ impl Library {
 
 /// The workers' threads; they end when this is dropped and their last answer is given.
 pub struct Workers {
-    slots: [(Sender<Question>, Receiver<Question>); 3],
+    slots: [(Sender<Question>, Receiver<Question>); 4],
     replies: Receiver<Reply>,
 }
 
@@ -108,7 +132,7 @@ impl Workers {
     /// When the system gives no thread.
     pub fn start(library: &Library) -> Result<Self> {
         let (tell, replies) = unbounded();
-        let slots = [bounded(1), bounded(1), bounded(1)];
+        let slots = [bounded(1), bounded(1), bounded(1), bounded(1)];
         for (_, questions) in &slots {
             let (library, tell, questions) = (library.clone(), tell.clone(), questions.clone());
             std::thread::Builder::new()
@@ -131,6 +155,7 @@ impl Workers {
             Question::Summary { .. } => 0,
             Question::Story { .. } => 1,
             Question::Correlation { .. } => 2,
+            Question::RankRanges { .. } => 3,
         };
         if let Some((ask, waiting)) = self.slots.get(kind) {
             let _ = waiting.try_recv();

@@ -115,6 +115,11 @@ impl Examples {
         self.sort = self.column;
     }
 
+    /// The score by which the table is sorted, if it is one.
+    pub fn sorted_score(&self) -> Option<usize> {
+        self.sort.checked_sub(FIRST_SCORE)
+    }
+
     /// Marks or unmarks an example.
     pub fn toggle_mark(&mut self, example: usize) {
         if !self.marks.remove(&example) {

@@ -12,6 +12,9 @@ use crate::tui::screen::{Target, View};
 use crate::tui::theme::{Theme, level};
 use crate::tui::widgets::{line, line_right, pane, scrolled};
 
+/// Width of the range of ranks: two numbers of up to seven digits would be too much for most studies.
+const RANGE: u16 = 14;
+
 /// Columns of a number: four before the point, four from it on.
 const NUMBER: (usize, usize) = (4, 4);
 
@@ -25,7 +28,10 @@ fn score_width(app: &App, score: usize) -> u16 {
 struct Columns {
     id: u16,
     label: u16,
+    /// None where the pane is too narrow for what the runs believe.
+    believed: Option<u16>,
     rank: u16,
+    ranges: bool,
     /// Score and its left end.
     scores: Vec<(usize, u16)>,
     hidden: (usize, usize),
@@ -36,8 +42,13 @@ impl Columns {
         let names = app.session.examples.class_names.iter().map(|name| name.chars().count()).max().unwrap_or(5);
         let digits = app.session.examples.ids.iter().max().map_or(1, |id| id.to_string().len());
         let (id, label) = (digits.max(3) as u16 + 3, (names.clamp(5, 16) + 4) as u16);
-        let rank = if app.examples.sort >= FIRST_SCORE { 9 } else { 0 };
-        let start = inner.x + id + label + 7 + rank;
+        let sorted = app.examples.sorted_score().is_some();
+        let wide = inner.width >= 100;
+        let believed = wide.then_some(label.max(8) + 4);
+        let ranges = wide && sorted;
+        let rank = if sorted { 9 } else { 0 };
+        let ranged = if ranges { RANGE } else { 0 };
+        let start = inner.x + id + label + believed.unwrap_or(0) + 7 + rank + ranged;
         let all = app.session.scores.len();
         let wanted = app.examples.column.saturating_sub(FIRST_SCORE);
         let fits = |first: usize| {
@@ -60,7 +71,17 @@ impl Columns {
         view.first_column = first;
         let scores = fits(first);
         let last = scores.last().map_or(first, |(score, _)| score + 1);
-        Self { id, label, rank, scores, hidden: (first, all.saturating_sub(last)) }
+        Self { id, label, believed, rank, ranges, scores, hidden: (first, all.saturating_sub(last)) }
+    }
+
+    /// Left end of the column `split`.
+    fn split(&self, area: Rect) -> u16 {
+        area.x + self.id + self.label + self.believed.unwrap_or(0)
+    }
+
+    /// Right end of the column `rank`.
+    fn rank(&self, area: Rect) -> u16 {
+        self.split(area) + 7 + self.rank - 1
     }
 }
 
@@ -176,10 +197,16 @@ fn head(app: &App, view: &mut View, buf: &mut Buffer, area: Rect, columns: &Colu
     for (score, x) in &columns.scores {
         name(score + FIRST_SCORE, *x, score_width(app, *score), true);
     }
-    let x = area.x + columns.id + columns.label;
-    line(buf, x, area.y, 5, Line::styled("split", theme.dim()));
+    if let Some(width) = columns.believed {
+        let x = area.x + columns.id + columns.label;
+        line(buf, x, area.y, width - 1, Line::styled("believed", theme.dim()));
+    }
+    line(buf, columns.split(area), area.y, 5, Line::styled("split", theme.dim()));
     if columns.rank > 0 {
-        line_right(buf, x + 7 + columns.rank - 1, area.y, columns.rank, Line::styled("rank", theme.dim()));
+        line_right(buf, columns.rank(area), area.y, columns.rank, Line::styled("rank", theme.dim()));
+    }
+    if columns.ranges {
+        line_right(buf, columns.rank(area) + RANGE, area.y, RANGE, Line::styled("in runs", theme.dim()));
     }
     hidden_columns(theme, buf, area, columns.hidden);
 }
@@ -195,6 +222,19 @@ fn hidden_columns(theme: Theme, buf: &mut Buffer, area: Rect, hidden: (usize, us
     line_right(buf, area.right().saturating_sub(1), area.bottom(), area.width, Line::styled(more, theme.dim()));
 }
 
+/// The class that most runs see, with how many of them; red where it is not the label.
+fn draw_believed(app: &App, buf: &mut Buffer, row: Rect, columns: &Columns, example: usize) {
+    let believed = app.summary().and_then(|summary| summary.believed.get(example).copied().flatten());
+    let (Some(width), Some(believed)) = (columns.believed, believed) else { return };
+    let examples = &app.session.examples;
+    let votes = format!(" {}/{}", believed.runs, believed.of);
+    let room = usize::from(width).saturating_sub(votes.chars().count() + 1);
+    let wrong = examples.labels.get(example).is_some_and(|label| *label != believed.class);
+    let style = if wrong { app.theme.bad() } else { app.theme.dim() };
+    let text = format::fit(&examples.class(believed.class), room) + &votes;
+    line(buf, row.x + columns.id + columns.label, row.y, width - 1, Line::styled(text, style));
+}
+
 fn draw_row(app: &App, buf: &mut Buffer, row: Rect, columns: &Columns, example: usize) {
     let theme = app.theme;
     let examples = &app.session.examples;
@@ -205,12 +245,16 @@ fn draw_row(app: &App, buf: &mut Buffer, row: Rect, columns: &Columns, example: 
     line_right(buf, row.x + columns.id, row.y, columns.id, id);
     let label = format::fit(&examples.label(example).unwrap_or_default(), usize::from(columns.label - 2));
     line(buf, row.x + columns.id + 2, row.y, columns.label - 2, label);
-    let x = row.x + columns.id + columns.label;
-    line(buf, x, row.y, 5, Line::styled(examples.split(example), theme.dim()));
+    line(buf, columns.split(row), row.y, 5, Line::styled(examples.split(example), theme.dim()));
     let Some(summary) = app.summary() else { return };
-    let sorted = app.examples.sort.checked_sub(FIRST_SCORE).and_then(|score| summary.scores.get(score));
+    draw_believed(app, buf, row, columns, example);
+    let sorted = app.examples.sorted_score().and_then(|score| summary.scores.get(score));
     if let Some(rank) = sorted.and_then(|s| s.rank.get(example)).filter(|rank| **rank > 0) {
-        line_right(buf, x + 7 + columns.rank - 1, row.y, columns.rank, format::count(*rank as usize));
+        line_right(buf, columns.rank(row), row.y, columns.rank, format::count(*rank as usize));
+    }
+    if let Some((best, worst)) = app.rank_range(example).filter(|_| columns.ranges) {
+        let range = format!("{}–{}", format::count(best as usize), format::count(worst as usize));
+        line_right(buf, columns.rank(row) + RANGE, row.y, RANGE, Line::styled(range, theme.dim()));
     }
     for (score, x) in &columns.scores {
         let Some(values) = summary.scores.get(*score) else { continue };

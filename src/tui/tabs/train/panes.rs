@@ -67,6 +67,17 @@ fn counted(app: &App, counts: &ForgettingCounts, rows: usize) -> Vec<Bar> {
 }
 
 /// Pictures of the examples that were forgotten most often so far.
+/// The label, and what most runs take the example for where it differs.
+fn caption(app: &App, summary: &Summary, example: usize) -> String {
+    let examples = &app.session.examples;
+    let label = examples.label(example).unwrap_or_default();
+    let believed = summary.believed.get(example).copied().flatten().map(|believed| believed.class);
+    match believed.filter(|class| examples.labels.get(example).is_some_and(|label| label != class)) {
+        Some(class) => format!("{label}→{}", examples.class(class)),
+        None => label,
+    }
+}
+
 fn most_forgotten(app: &App, view: &mut View, buf: &mut Buffer, area: Rect, summary: &Summary) {
     let theme = app.theme;
     let Some(dataset) = &app.session.dataset else { return };
@@ -93,7 +104,7 @@ fn most_forgotten(app: &App, view: &mut View, buf: &mut Buffer, area: Rect, summ
         picture::draw(buf, &mut view.gallery, theme, app.pictures, dataset, *example, place);
         let y = area.y + 1 + size.height;
         let style = if app.example == Some(*example) { theme.accent() } else { theme.text() };
-        let label = app.session.examples.label(*example).unwrap_or_default();
+        let label = caption(app, summary, *example);
         let label = format::fit(&label, usize::from(width - 2));
         line(buf, x, y, width - 2, Line::styled(format!("{label:^w$}", w = usize::from(width - 2)), style));
         let times = format!("{} ×", format::number(f64::from(*times)));
