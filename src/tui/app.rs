@@ -82,6 +82,9 @@ pub struct LogLine {
 /// The runs behind a summary: epochs done, and whether a loss was non-finite.
 type Behind = Vec<(ReplicateId, u32, bool)>;
 
+/// Best and worst ranks of all examples by one score, with the model's label and the score's place.
+type RankRanges = (String, usize, Arc<Vec<(u32, u32)>>);
+
 /// The state of the workbench.
 pub struct App {
     /// What it is opened on.
@@ -129,7 +132,7 @@ pub struct App {
     version: Option<u64>,
     asked_summary: Behind,
     asked_ranges: Option<(String, usize, Behind)>,
-    rank_ranges: Option<(String, usize, Arc<Vec<(u32, u32)>>)>,
+    rank_ranges: Option<RankRanges>,
     asked_story: Option<(usize, Vec<(ReplicateId, u32)>)>,
     asked_correlation: Option<(String, usize)>,
     effects: Vec<Effect>,
