@@ -9,9 +9,9 @@ use crossbeam_channel::{Receiver, RecvTimeoutError};
 
 use crate::Result;
 use crate::store::record::State;
-use crate::train::Crew;
 use crate::train::board::{Board, Progress, ReplicateView};
 use crate::train::events::Event;
+use crate::train::{Crew, eta};
 
 /// A line for every running replicate at least so often, so that a long epoch does not look like a hang.
 const LINE_EVERY: Duration = Duration::from_secs(30);
@@ -86,7 +86,8 @@ fn describe(event: &Event, views: &[ReplicateView]) -> Option<String> {
     match event {
         Event::Epoch { id, epoch, train_loss, train_accuracy, test_accuracy, seconds } => {
             let progress = views.iter().map(|view| &view.progress).find(|progress| progress.id == *id)?;
-            let share = share_done(views) * 100.0;
+            let all: Vec<&Progress> = views.iter().map(|view| &view.progress).collect();
+            let share = eta::study_share(&all) * 100.0;
             Some(format!(
                 "{id} epoch {epoch}/{}  loss {train_loss:.4}  train {train_accuracy:.3}  test {test_accuracy:.3}  \
                  {seconds:.1} s  {:.0} examples/s  [{share:.0} % of all]",
@@ -116,12 +117,4 @@ fn running(views: &[ReplicateView]) -> Vec<String> {
         )
     };
     views.iter().map(|view| &view.progress).filter(|progress| progress.state == State::Running).map(line).collect()
-}
-
-/// Share of all epochs of all replicates that are done.
-fn share_done(views: &[ReplicateView]) -> f64 {
-    let (done, all) = views.iter().fold((0_u64, 0_u64), |(done, all), view| {
-        (done + u64::from(view.progress.epochs_done), all + u64::from(view.progress.epochs))
-    });
-    done as f64 / all.max(1) as f64
 }

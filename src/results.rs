@@ -9,9 +9,8 @@ use crate::data::Examples;
 use crate::nn::kernels::observe_logits;
 use crate::scores::{Record, ScoreSpec};
 use crate::store::folder::StudyFolder;
-use crate::store::record::{ReplicateRecord, State};
-use crate::study::ReplicateId;
-use crate::study::plan::Plan;
+use crate::store::record::{ReplicateRecord, STOPPED, State};
+use crate::study::plan::{Plan, ReplicatePlan};
 use crate::train::added_scores::replay;
 use crate::train::board::{LiveScores, MarginQuantiles, Progress, ReplicateView, margin_quantiles};
 use crate::{Error, Result};
@@ -26,18 +25,36 @@ pub fn examples(folder: &StudyFolder) -> Result<Examples> {
     Ok(Examples { ids: table.ids, labels: table.given_labels, class_names, train: table.train })
 }
 
-/// Views of all replicates of a plan, in its order.
-///
-/// # Errors
-/// A file that cannot be read or is not what it should be.
-pub fn views(folder: &StudyFolder, plan: &Plan, examples: &Examples) -> Result<Vec<ReplicateView>> {
-    plan.replicates
-        .iter()
-        .map(|replicate| {
-            let queued = Progress::queued(replicate.id.clone(), replicate.key.seed(), replicate.recipe.epochs);
-            view(folder, &plan.scores, examples, queued)
+/// Views of all replicates of a plan, in its order; one whose files cannot be read is shown as failed, with the reason.
+pub fn views(folder: &StudyFolder, plan: &Plan, examples: &Examples) -> Vec<ReplicateView> {
+    let view = |queued: Progress| {
+        view(folder, &plan.scores, examples, queued.clone()).unwrap_or_else(|error| ReplicateView {
+            progress: unreadable(queued, &error),
+            margins: Arc::default(),
+            scores: None,
         })
-        .collect()
+    };
+    queued(plan).map(view).collect()
+}
+
+/// The progress of all replicates of a plan, in its order, as far as their records alone tell.
+pub fn all_progress(folder: &StudyFolder, plan: &Plan) -> Vec<Progress> {
+    let known = |queued: Progress| progress(folder, queued.clone()).unwrap_or_else(|error| unreadable(queued, &error));
+    queued(plan).map(known).collect()
+}
+
+/// What is known of every replicate without the folder.
+fn queued(plan: &Plan) -> impl Iterator<Item = Progress> {
+    let queued = |replicate: &ReplicatePlan| {
+        Progress::queued(replicate.id.clone(), replicate.key.seed(), replicate.recipe.epochs)
+    };
+    plan.replicates.iter().map(queued)
+}
+
+fn unreadable(mut progress: Progress, error: &Error) -> Progress {
+    progress.state = State::Failed;
+    progress.reason = Some(format!("{error}; delete its folder to train it again"));
+    progress
 }
 
 /// The progress of one replicate, brought up to date with its record.
@@ -55,14 +72,15 @@ fn follow(progress: &mut Progress, record: &ReplicateRecord) {
     progress.follow(record);
     if record.is_stopped(crate::store::now()) {
         progress.state = State::Queued;
-        progress.reason = Some("stopped; goes on from its last checkpoint".into());
+        progress.epochs_done = record.epochs_committed;
+        progress.reason = Some(STOPPED.into());
     }
 }
 
 /// The view of one replicate; `progress` is what is known without the folder.
 ///
 /// # Errors
-/// As [`views`].
+/// A file that cannot be read or is not what it should be.
 pub fn view(
     folder: &StudyFolder,
     specs: &[ScoreSpec],
@@ -73,15 +91,10 @@ pub fn view(
         return Ok(ReplicateView { progress, margins: Arc::default(), scores: None });
     };
     follow(&mut progress, &record);
-    let (margins, scores) = match record.state {
-        State::Finished => {
-            (margins_of(folder, &progress.id, &record, examples)?, finished(folder, &progress.id, specs, examples)?)
-        }
-        _ if record.epochs_done > 0 => (
-            margins_of(folder, &progress.id, &record, examples)?,
-            recomputed(folder, &progress.id, specs, examples, &record)?,
-        ),
-        _ => (Vec::new(), None),
+    let margins = margins_of(folder, &progress, examples)?;
+    let scores = match progress.state {
+        State::Finished => finished(folder, &progress, specs, examples)?,
+        _ => recomputed(folder, &progress, specs, examples, record.observed)?,
     };
     Ok(ReplicateView { progress, margins: Arc::new(margins), scores: scores.map(Arc::new) })
 }
@@ -89,12 +102,11 @@ pub fn view(
 /// The stored scores of a finished replicate, in the order of the specs; NaN where one was not stored.
 fn finished(
     folder: &StudyFolder,
-    id: &ReplicateId,
+    progress: &Progress,
     specs: &[ScoreSpec],
     examples: &Examples,
 ) -> Result<Option<LiveScores>> {
-    let dir = folder.replicate(id);
-    let epoch = dir.record()?.map_or(0, |record| record.epochs_done);
+    let dir = folder.replicate(&progress.id);
     let stored = dir.scores()?.unwrap_or_default().into_iter().map(|score| (score.name, score.values));
     let mut stored: std::collections::HashMap<_, _> = stored.collect();
     let count = examples.labels.len();
@@ -109,39 +121,35 @@ fn finished(
     let (classes, logits) = dir.final_logits()?;
     let mut record = Record::default();
     observe_logits(&logits, &examples.labels, classes, &mut record);
-    Ok(Some(LiveScores { epoch, values: values.collect::<Result<_>>()?, predicted: record.predicted }))
+    let values = values.collect::<Result<_>>()?;
+    Ok(Some(LiveScores { epoch: progress.epochs_done, values, predicted: record.predicted }))
 }
 
 /// Scores so far of an unfinished replicate, from its stored observations; scores of other passes stay NaN.
 fn recomputed(
     folder: &StudyFolder,
-    id: &ReplicateId,
+    progress: &Progress,
     specs: &[ScoreSpec],
     examples: &Examples,
-    record: &ReplicateRecord,
+    observed: usize,
 ) -> Result<Option<LiveScores>> {
-    let Some(observations) = folder.replicate(id).open_observations()? else { return Ok(None) };
+    let epoch = progress.epochs_done;
+    let Some(last) = (epoch as usize).checked_sub(1) else { return Ok(None) };
+    let Some(observations) = folder.replicate(&progress.id).open_observations()? else { return Ok(None) };
     let (count, classes) = (examples.labels.len(), examples.class_names.len());
-    let observer = |spec: &ScoreSpec| spec.observer(count, record.observed, classes, record.epochs);
+    let observer = |spec: &ScoreSpec| spec.observer(count, observed, classes, progress.epochs);
     let mut observers: Vec<_> = specs.iter().map(observer).collect();
-    for observer in &mut observers {
-        replay(observer.as_mut(), &observations, record.epochs_done, &examples.labels)?;
-    }
+    replay(&mut observers, &observations, epoch, &examples.labels)?;
     let values = observers.iter().map(|observer| observer.values()).collect();
-    let predicted = observations.row(record.epochs_done as usize - 1)?.predicted;
-    Ok(Some(LiveScores { epoch: record.epochs_done, values, predicted }))
+    Ok(Some(LiveScores { epoch, values, predicted: observations.row(last)?.predicted }))
 }
 
-fn margins_of(
-    folder: &StudyFolder,
-    id: &ReplicateId,
-    record: &ReplicateRecord,
-    examples: &Examples,
-) -> Result<Vec<MarginQuantiles>> {
-    let Some(observations) = folder.replicate(id).open_observations()? else { return Ok(Vec::new()) };
-    (0..record.epochs_done as usize)
-        .map(|t| Ok(margin_quantiles(observations.margin_row(t)?.get(..examples.train).unwrap_or(&[]))))
-        .collect()
+/// Margin quantiles over the training examples, an entry per epoch done.
+fn margins_of(folder: &StudyFolder, progress: &Progress, examples: &Examples) -> Result<Vec<MarginQuantiles>> {
+    let Some(observations) = folder.replicate(&progress.id).open_observations()? else { return Ok(Vec::new()) };
+    let (all, width) = (observations.margins()?, observations.observed().max(1));
+    let rows = all.chunks(width).take(progress.epochs_done as usize);
+    Ok(rows.map(|row| margin_quantiles(row.get(..examples.train).unwrap_or(row))).collect())
 }
 
 /// The scores of a model over its finished, finite replicates, for the training (`train`) or test examples.

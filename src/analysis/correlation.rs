@@ -146,9 +146,12 @@ impl PreparedScore {
         if self.mean.is_constant() {
             return Some(format!("`{name}` is the same for every example: it correlates with nothing"));
         }
-        let constant = self.runs.iter().filter(|run| run.is_constant()).count();
-        (constant > 0)
-            .then(|| format!("`{name}` is constant in {constant} of {runs} runs: those are left out of means"))
+        let count = |wanted: fn(&Ranks) -> bool| self.runs.iter().filter(|run| wanted(run)).count();
+        let missing = count(|run| run.present() == 0);
+        let constant = count(|run| run.present() > 0 && run.is_constant());
+        let part = |count: usize, what: &str| (count > 0).then(|| format!("{what} in {count} of {runs} runs"));
+        let parts: Vec<String> = [part(missing, "missing"), part(constant, "constant")].into_iter().flatten().collect();
+        (!parts.is_empty()).then(|| format!("`{name}` is {}: those are left out of means", parts.join(" and ")))
     }
 }
 

@@ -81,7 +81,9 @@ fn run(input: &Input, options: &Options) -> Result<Answer> {
             Some(model) => spreads(model, &options.scores)?,
             None => Vec::new(),
         };
-        answer.tables.push(score_table(replicates, &options.role, &scores));
+        if replicates.finished > 0 {
+            answer.tables.push(score_table(replicates, &options.role, &scores));
+        }
         answer.results.push(result(replicates, &scores));
         readings.push(reading(replicates));
     }

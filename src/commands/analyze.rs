@@ -30,6 +30,14 @@ pub fn analyze(options: &cli::Analyze) -> Result<Exit> {
             return Err(Error::Usage("--role val: no replicate of this version holds examples out".into()));
         }
     };
+    let unused = [
+        ("--draws", options.draws.is_some()),
+        ("--seed", options.seed.is_some()),
+        ("--per-example", options.per_example),
+    ];
+    if let Some((option, _)) = unused.iter().find(|(_, given)| *given) {
+        return Err(Error::Usage(format!("{option}: analyze {} has no use for it; leave it out", analysis.name)));
+    }
     let mut gathered = Gathered::default();
     let study = gathered.add(&options.dir, false, role)?;
     for further in &options.with {
@@ -39,9 +47,9 @@ pub fn analyze(options: &cli::Analyze) -> Result<Exit> {
     let input = Input { models: &gathered.models, replicates: &gathered.replicates };
     let answer = (analysis.run)(&input, &Options { scores: options.scores.clone(), role: role.to_owned() })?;
     if options.json {
-        print(&format!("{:#}", answer.envelope(analysis.name, &study)));
+        print(&format!("{:#}", answer.envelope(analysis.name, &study)))?;
     } else {
-        print(answer.text().trim_end());
+        print(answer.text().trim_end())?;
     }
     Ok(Exit::Done)
 }
@@ -55,7 +63,7 @@ fn find(name: &str) -> Result<&'static Analysis> {
     if LATER.contains(&name) {
         return Err(Error::Usage(format!("analyze {name}: not yet in this version, which answers {known_now}")));
     }
-    let near = nearest(name, known().chain(LATER)).map_or(String::new(), |near| format!("; did you mean `{near}`?"));
+    let near = nearest(name, known()).map_or(String::new(), |near| format!("; did you mean `{near}`?"));
     Err(Error::Usage(format!("analyze: no question `{name}`{near}; there are {known_now}")))
 }
 
@@ -72,7 +80,7 @@ impl Gathered {
         let folder = StudyFolder::open(dir)?;
         let plan = Plan::new(&folder.record().config)?;
         let examples = results::examples(&folder)?;
-        let views = results::views(&folder, &plan, &examples)?;
+        let views = results::views(&folder, &plan, &examples);
         let name = plan.config.name.clone();
         let (mut models, mut replicates) = gather(&views, &plan, &examples, role);
         if beside {

@@ -11,6 +11,6 @@ use crate::cli;
 pub fn data(options: &cli::Data) -> Result<Exit> {
     let cli::Data::Embed { from, to } = options;
     crate::data::embedded::regenerate(from, to)?;
-    super::print(&format!("the embedded data set is in {}", to.display()));
+    super::print(&format!("the embedded data set is in {}", to.display()))?;
     Ok(Exit::Done)
 }

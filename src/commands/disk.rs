@@ -1,16 +1,18 @@
 //! Is there room? The disk space a study will take, against what is free.
 
 use super::launch::{Prepared, planned};
+use crate::study::ReplicateId;
 use crate::study::config::Observe;
 use crate::{Error, Result};
 
-/// Bytes that a whole study takes at its largest moment, roughly.
+/// Bytes that the replicates that are still to be started take at their largest moment, roughly.
 pub fn needed(prepared: &Prepared) -> Result<u64> {
     let dataset = &prepared.dataset;
     let (examples, classes) = (dataset.len() as u64, dataset.classes() as u64);
     let scores = prepared.plan.scores.len() as u64;
     let mut total = examples * 8;
-    for replicate in &prepared.plan.replicates {
+    let lies = |id: &ReplicateId| prepared.dir.join("replicates").join(id.to_string()).exists();
+    for replicate in prepared.plan.replicates.iter().filter(|replicate| !lies(&replicate.id)) {
         let observed = if replicate.recipe.observe == Observe::Sweep { examples } else { dataset.train as u64 };
         let predicted = if classes > 256 { 2 } else { 1 };
         let rows = u64::from(replicate.recipe.epochs) * observed * (4 + 4 + 2 + predicted);

@@ -52,7 +52,7 @@ impl Prepared {
     pub fn start(&self, jobs: usize, force: bool, stages: StageHook) -> Result<Running> {
         let folder = self.open_folder()?;
         let examples = Arc::new(Examples::of(&self.dataset));
-        let board = Arc::new(Board::of(results::views(&folder, &self.plan, &examples)?));
+        let board = Arc::new(Board::of(results::views(&folder, &self.plan, &examples)));
         let (told, events) = unbounded();
         let context = Context {
             plan: self.plan.clone(),
@@ -78,9 +78,8 @@ impl Prepared {
         let record = StudyRecord::new(&self.plan.config, &self.dataset);
         if StudyFolder::is_study(&self.dir) {
             added_scores::check(&StudyFolder::open(&self.dir)?, &self.plan)?;
-        } else {
-            disk::check(self)?;
         }
+        disk::check(self)?;
         let folder = StudyFolder::open_or_create(&self.dir, &record)?;
         folder.write_examples(&ExampleTable::of(&self.dataset))?;
         added_scores::fill(&folder, &self.plan, &self.dataset.labels, self.dataset.classes())?;
@@ -163,19 +162,36 @@ impl Launch {
     /// A folder that cannot be used; a screen that cannot be had. What replicates run into is told, not returned.
     pub fn go(self, prepared: &Prepared, look: &cli::Screen) -> Result<Ended> {
         let jobs = self.jobs.unwrap_or_else(all_cores);
+        let mut notes = prepared.plan.warnings();
         let Running { folder, examples, board, crew, events } =
             prepared.start(jobs, self.force, Arc::new(|_, _| ()))?;
-        places::remember_last(folder.path())?;
+        if let Err(error) = places::remember_last(folder.path()) {
+            // `open` will need the folder's name: no reason to stop a study.
+            notes.push(error.to_string());
+        }
         let afresh = if self.headless {
-            headless::follow(crew, &events, &board, &Mutex::new(std::io::stdout()))?;
+            let out = Mutex::new(std::io::stdout());
+            notes.iter().try_for_each(|note| headless::say(&out, &format!("note: {note}")))?;
+            headless::follow(crew, &events, &board, &out)?;
             false
         } else {
             let session = screen::session(&folder, &prepared.plan, &examples, &board);
             let dataset = Some(prepared.dataset.clone());
-            screen::watch(crew, events, Session { dataset, jobs, afresh: self.fresh_allowed, ..session }, look)?
+            screen::watch(
+                crew,
+                events,
+                Session {
+                    dataset,
+                    jobs,
+                    afresh: self.fresh_allowed,
+                    notice: (!notes.is_empty()).then(|| notes.join("; ")),
+                    ..session
+                },
+                look,
+            )?
         };
         let exit = exit_of(&board);
-        super::print(&status::closing_text(&folder, &board.snapshot(), &prepared.plan, &examples, exit));
+        super::print(&status::closing_text(&folder, &board.snapshot(), &prepared.plan, &examples, exit))?;
         Ok(Ended { exit, afresh })
     }
 }

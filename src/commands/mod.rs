@@ -11,7 +11,10 @@ pub mod run;
 pub mod screen;
 pub mod status;
 
+use std::io::{ErrorKind, Write};
 use std::process::ExitCode;
+
+use crate::{Error, Result};
 
 /// The exit codes of CONTRACTS: what a script can tell without reading.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,8 +37,14 @@ impl From<Exit> for ExitCode {
     }
 }
 
-/// Prints one line to standard output; a reader that has gone away (`| head`) is no error.
-pub(crate) fn print(text: &str) {
-    use std::io::Write;
-    let _ = writeln!(std::io::stdout(), "{text}");
+/// Prints to standard output; a reader that has gone away (`| head`) is no error, a full disk is.
+///
+/// # Errors
+/// When the text could not be written.
+pub(crate) fn print(text: &str) -> Result<()> {
+    let mut out = std::io::stdout();
+    match writeln!(out, "{text}").and_then(|()| out.flush()) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(Error::io("standard output")(error)),
+        _ => Ok(()),
+    }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use super::{Exit, launch, screen, status};
+use super::{Exit, screen, status};
 use crate::data::{Dataset, Examples};
 use crate::results;
 use crate::store::folder::{StudyFolder, StudyRecord};
@@ -37,8 +37,9 @@ pub fn open(options: &cli::Open, look: &cli::Screen) -> Result<Exit> {
         Err(error) if options.data.is_none() => (None, Some(format!("no pictures: {error}"))),
         Err(error) => return Err(error),
     };
-    let board = Arc::new(Board::of(results::views(&folder, &plan, &examples)?));
-    places::remember_last(folder.path())?;
+    let board = Arc::new(Board::of(results::views(&folder, &plan, &examples)));
+    // Only a convenience: a state folder that can't be written is no reason not to look.
+    let _ = places::remember_last(folder.path());
     if std::io::stdout().is_terminal() {
         let session = screen::session(&folder, &plan, &examples, &board);
         let reason = "this window only looks; the study's own `diffscope run` trains".to_owned();
@@ -48,7 +49,7 @@ pub fn open(options: &cli::Open, look: &cli::Screen) -> Result<Exit> {
         follower.end();
         outcome?;
     }
-    super::print(&status::closing_text(&folder, &board.snapshot(), &plan, &examples, launch::exit_of(&board)));
+    super::print(&status::closing_text(&folder, &board.snapshot(), &plan, &examples, Exit::Done))?;
     Ok(Exit::Done)
 }
 

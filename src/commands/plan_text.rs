@@ -7,7 +7,7 @@ use super::disk;
 use super::launch::{Prepared, all_cores, planned};
 use crate::data::Loader;
 use crate::nn::{CpuKernels, SgdStep};
-use crate::scores::{Need, Record};
+use crate::scores::{Record, logit_epochs};
 use crate::study::config::{ModelConfig, Observe};
 use crate::study::plan::ReplicatePlan;
 use crate::train::learner::Learner;
@@ -44,10 +44,8 @@ pub fn describe(prepared: &Prepared, jobs: Option<usize>) -> Result<String> {
         longest = longest.max(seconds);
         line_of(&mut text, prepared, model, first, seconds)?;
     }
-    for spec in &plan.scores {
-        if let Some(warning) = spec.warning(plan.config.train.epochs) {
-            let _ = writeln!(text, "  note: {warning}");
-        }
+    for warning in plan.warnings() {
+        let _ = writeln!(text, "  note: {warning}");
     }
     let names: Vec<&str> = plan.scores.iter().map(|spec| spec.name.as_str()).collect();
     let _ = writeln!(text, "  scores: {}", names.join(", "));
@@ -113,8 +111,8 @@ fn seconds_of(prepared: &Prepared, replicate: &ReplicatePlan) -> Result<f64> {
     }
     let epochs = f64::from(replicate.recipe.epochs);
     let observed = if replicate.recipe.observe == Observe::Sweep { dataset.len() } else { dataset.test() };
-    let passes = prepared.plan.scores.iter().flat_map(crate::scores::ScoreSpec::needs);
-    let asked = passes.map(|need| if let Need::LogitsAt(at) = need { at.len() } else { 0 }).sum::<usize>() + 1;
+    // The final logits are a pass too.
+    let asked = logit_epochs(&prepared.plan.scores, replicate.recipe.epochs).len() + 1;
     let evaluated = epochs * observed as f64 + (asked * dataset.len()) as f64;
     Ok(epochs * dataset.train as f64 * per_trained + evaluated * evaluating)
 }

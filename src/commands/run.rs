@@ -19,7 +19,7 @@ pub fn run(options: &cli::Run, screen: &cli::Screen) -> Result<Exit> {
     let dir = options.dir.clone().unwrap_or_else(|| PathBuf::from(&config.name));
     let prepared = Prepared::new(&config, dir)?;
     if options.dry_run {
-        super::print(&plan_text::describe(&prepared, options.jobs.map(usize::from))?);
+        super::print(&plan_text::describe(&prepared, options.jobs.map(usize::from))?)?;
         return Ok(Exit::Done);
     }
     let headless = options.headless || !std::io::stdout().is_terminal();

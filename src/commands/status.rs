@@ -19,23 +19,16 @@ use crate::{Result, VERSION, cli};
 pub fn status(options: &cli::Status) -> Result<Exit> {
     let folder = StudyFolder::open(&options.dir)?;
     let plan = Plan::new(&folder.record().config)?;
-    let progress: Vec<Progress> = plan
-        .replicates
-        .iter()
-        .map(|replicate| {
-            let queued = Progress::queued(replicate.id.clone(), replicate.key.seed(), replicate.recipe.epochs);
-            results::progress(&folder, queued)
-        })
-        .collect::<Result<_>>()?;
+    let progress = results::all_progress(&folder, &plan);
     if options.json {
         let value = serde_json::json!({
             "study": plan.config.name, "version": VERSION, "dir": folder.path(),
             "replicates": progress.iter().map(as_json).collect::<Vec<_>>(),
         });
-        print(&format!("{value:#}"));
+        print(&format!("{value:#}"))?;
     } else {
-        print(&format!("{}\n{}", plan.config.name, table(&progress).text()));
-        print(&counts(&progress));
+        print(&format!("{}\n{}", plan.config.name, table(&progress).text()))?;
+        print(&counts(&progress))?;
     }
     Ok(Exit::Done)
 }
@@ -44,7 +37,7 @@ fn as_json(progress: &Progress) -> serde_json::Value {
     serde_json::json!({
         "model": progress.id.label, "index": progress.id.index, "seed": format!("{:016x}", progress.seed),
         "state": progress.state, "reason": progress.reason, "device": progress.device,
-        "epochs_done": progress.epochs_done, "epochs": progress.epochs, "step": progress.step,
+        "epochs_done": progress.epochs_done, "epochs_committed": progress.epochs_committed, "epochs": progress.epochs, "step": progress.step,
         "steps": progress.steps, "examples_per_s": progress.examples_per_s, "seconds": progress.seconds,
         "train_accuracy": progress.train_accuracy, "test_accuracy": progress.test_accuracy,
         "non_finite": progress.non_finite,

@@ -106,6 +106,24 @@ pub enum Need {
     LogitsAt(Vec<u32>),
 }
 
+impl Need {
+    /// Epochs (0: initialisation) after which this takes a pass of its own.
+    pub fn passes_after(&self) -> &[u32] {
+        match self {
+            Self::Observations => &[],
+            Self::LogitsAt(epochs) => epochs,
+        }
+    }
+
+    /// Whether what it needs after this epoch can still be had from a finished replicate's files.
+    pub fn is_stored(&self, epoch: u32, epochs: u32) -> bool {
+        match self {
+            Self::Observations => true,
+            Self::LogitsAt(_) => epoch == epochs,
+        }
+    }
+}
+
 /// How large an observer's arrays are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Sizes {

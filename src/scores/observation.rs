@@ -29,6 +29,11 @@ impl Record {
         self.predicted.resize(examples, 0);
     }
 
+    /// Whether every loss is a finite number.
+    pub fn is_finite(&self) -> bool {
+        self.loss.iter().all(|loss| loss.is_finite())
+    }
+
     /// Puts a batch's observations where its examples are.
     pub fn scatter(&mut self, positions: &[u32], batch: &Self) {
         fn put<T: Copy>(to: &mut [T], positions: &[u32], from: &[T]) {

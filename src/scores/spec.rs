@@ -81,11 +81,8 @@ impl ScoreSpec {
 
 /// The epochs (0: initialisation) up to the last at whose end any of the scores needs logits, in order.
 pub fn logit_epochs(specs: &[ScoreSpec], epochs: u32) -> BTreeSet<u32> {
-    let of_need = |need| match need {
-        Need::LogitsAt(at) => at,
-        Need::Observations => Vec::new(),
-    };
-    specs.iter().flat_map(ScoreSpec::needs).flat_map(of_need).filter(|epoch| *epoch <= epochs).collect()
+    let needs: Vec<Need> = specs.iter().flat_map(ScoreSpec::needs).collect();
+    needs.iter().flat_map(Need::passes_after).copied().filter(|epoch| *epoch <= epochs).collect()
 }
 
 /// The scores of a study: the trajectory scores and what `[scores]` asks for, in the registry's order.
@@ -150,6 +147,6 @@ fn no_such_score(name: &str) -> String {
         return format!("`{name}` is not yet in this version; leave it out");
     }
     let known: Vec<&str> = REGISTRY.iter().map(|kind| kind.name).collect();
-    let near = did_you_mean(name, known.iter().chain(LATER).copied());
+    let near = did_you_mean(name, known.iter().copied());
     format!("there is no score `{name}`{near}; the scores are {}", known.join(", "))
 }

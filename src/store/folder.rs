@@ -9,7 +9,7 @@ use super::record::ReplicateRecord;
 use super::replicate::ReplicateDir;
 use super::{atomic, differences};
 use crate::data::{Dataset, ImageShape, Normalisation};
-use crate::study::{Config, ReplicateId};
+use crate::study::{Config, ReplicateId, validate};
 use crate::{Error, NUMERICS, Result, VERSION};
 
 /// `study.toml`: what the study was made with.
@@ -131,6 +131,8 @@ impl StudyFolder {
                 error.span().and_then(|span| text.get(..span.start)).map_or(1, |before| before.lines().count().max(1));
             Error::file(&file, format!("line {line}: {}", error.message().trim_end()))
         })?;
+        // The labels become paths: a config that was changed by hand is trusted no more than a new one.
+        validate::check(&record.config).map_err(|problem| Error::file(&file, problem.to_string()))?;
         Ok(Self { path: path.to_path_buf(), record })
     }
 
@@ -139,8 +141,8 @@ impl StudyFolder {
         path.join("study.toml").is_file()
     }
 
-    /// Goes on with a new config, or the same. Models and replicates that it no longer names stay in the record, so that
-    /// nobody can bring them back with other settings.
+    /// Goes on with a new config, or the same. Models, replicates and scores that it no longer names stay in the record:
+    /// what they left stays visible, and nobody can bring a model back with other settings.
     ///
     /// # Errors
     /// `Error::Usage` with every difference that would mix results.
@@ -157,6 +159,9 @@ impl StudyFolder {
                 Some(model) => model.replicates = model.replicates.max(old.replicates),
                 None => record.config.models.push(old.clone()),
             }
+        }
+        for (name, settings) in &self.record.config.scores {
+            record.config.scores.entry(name.clone()).or_insert_with(|| settings.clone());
         }
         self.record = record;
         atomic::remove_leftovers(&self.path)?;

@@ -2,7 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use serde::{Deserialize, Serialize};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
 
 use super::validate;
 use crate::error::nearest;
@@ -55,8 +56,11 @@ pub struct DataConfig {
 pub struct TrainConfig {
     /// Passes over the training examples.
     pub epochs: u32,
+    /// Comes with the engine; refused until then.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub steps: Option<u64>,
     /// Examples per step.
-    #[serde(default = "default_batch_size")]
+    #[serde(default = "default_batch_size", deserialize_with = "batch_size")]
     pub batch_size: usize,
     /// Stochastic gradient descent and its schedule.
     #[serde(default)]
@@ -73,6 +77,9 @@ pub struct TrainConfig {
     /// When examples are observed.
     #[serde(default)]
     pub observe: Observe,
+    /// Only 1 in this version: observations, test and line at the end of every epoch.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub observe_every: Option<u32>,
     /// How norm weights start.
     #[serde(default)]
     pub norm_init: NormInit,
@@ -82,6 +89,21 @@ pub struct TrainConfig {
     /// Seed of the study; every replicate's seed comes from it.
     #[serde(default)]
     pub seed: u64,
+}
+
+/// A number of examples; `"full"` has its own answer until the engine can do it.
+fn batch_size<'de, D: Deserializer<'de>>(deserializer: D) -> std::result::Result<usize, D::Error> {
+    let refuse = |found: &toml::Value| match found.as_str() {
+        Some("full") => D::Error::custom("batch_size = \"full\" is not yet in this version; give a number"),
+        _ => D::Error::custom(format!("batch_size: expected a whole number of examples, at least 1, not {found}")),
+    };
+    let value = toml::Value::deserialize(deserializer)?;
+    value.as_integer().and_then(|size| usize::try_from(size).ok()).ok_or_else(|| refuse(&value))
+}
+
+/// The same, where it may be left out.
+fn some_batch_size<'de, D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Option<usize>, D::Error> {
+    batch_size(deserializer).map(Some)
 }
 
 const fn default_batch_size() -> usize {
@@ -194,8 +216,14 @@ pub struct ModelConfig {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub epochs: Option<u32>,
     /// Over `[train]`'s.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none", default, deserialize_with = "some_batch_size")]
     pub batch_size: Option<usize>,
+    /// Comes with the engine; refused until then.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub steps: Option<u64>,
+    /// Comes with the ensemble scores; refused until then.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub holdout: Option<f64>,
     /// Over `[train]`'s.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub optimizer: Option<Optimizer>,
@@ -262,7 +290,9 @@ impl Config {
             // A path given by --set is the caller's; one in the file is relative to the file.
             let own = !settings.iter().any(|setting| setting.trim_start().starts_with("data.path"));
             let base = if own { path.parent().unwrap_or(Path::new("")) } else { Path::new("") };
-            config.data.path = Some(base.join(expand_home(data)));
+            let path = base.join(expand_home(data));
+            // study.toml keeps it: it must mean the same from every folder.
+            config.data.path = Some(std::path::absolute(&path).map_err(Error::io(&path))?);
         }
         Ok(config)
     }
@@ -275,7 +305,9 @@ impl Config {
         let place = |error: &toml::de::Error| -> Error { Error::Usage(describe(error, text, name)) };
         if settings.is_empty() {
             let config: Self = toml::from_str(text).map_err(|error| place(&error))?;
-            return validate::check(&config).map(|()| config.clone()).map_err(|problem| problem.at(text, name));
+            return validate::check(&config)
+                .map(|()| config.clone())
+                .map_err(|problem| problem.at(text, name, settings));
         }
         let mut table: toml::Table = toml::from_str(text).map_err(|error| place(&error))?;
         for setting in settings {
@@ -288,7 +320,7 @@ impl Config {
                 Ok(_) => Error::Usage(format!("--set {}: {}", settings.join(" --set "), suggestion(error.message()))),
             }
         })?;
-        validate::check(&config).map_err(|problem| problem.at(text, name))?;
+        validate::check(&config).map_err(|problem| problem.at(text, name, settings))?;
         Ok(config)
     }
 }

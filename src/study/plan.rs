@@ -60,6 +60,24 @@ impl Plan {
         Ok(Self { config: config.clone(), replicates, scores })
     }
 
+    /// What a user should know before it starts: scores without values, milestones that are never reached.
+    pub fn warnings(&self) -> Vec<String> {
+        let mut warnings = Vec::new();
+        for model in &self.config.models {
+            let recipe = self.config.train.recipe(model);
+            let unused = recipe.optimizer.milestones.iter().filter(|milestone| **milestone >= recipe.epochs);
+            let unused: Vec<String> = unused.map(ToString::to_string).collect();
+            let label = model.label();
+            if !unused.is_empty() {
+                let (which, epochs) = (unused.join(", "), recipe.epochs);
+                warnings.push(format!("{label}: milestones {which} come after its {epochs} epochs and change nothing"));
+            }
+            let scores = self.scores.iter().filter_map(|spec| spec.warning(recipe.epochs));
+            warnings.extend(scores.map(|warning| format!("{label}: {warning}")));
+        }
+        warnings
+    }
+
     fn replicate(config: &Config, model: &ModelConfig, index: u32) -> ReplicatePlan {
         let label = model.label().to_owned();
         ReplicatePlan {

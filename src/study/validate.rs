@@ -1,6 +1,8 @@
 //! Checks that a config's values make sense, one sentence each.
 
 use super::config::{Augment, Config, DataConfig, Loss, Optimizer, Precision, TrainConfig};
+use toml::de::{DeArray, DeTable};
+
 use crate::Error;
 
 /// A value that cannot be: the dotted key and the reason.
@@ -15,34 +17,51 @@ impl Problem {
         Self { key: key.into(), reason: reason.into() }
     }
 
-    /// The error, with the line of the key where the text has it.
-    pub fn at(&self, text: &str, name: &str) -> Error {
+    /// The error: with the `--set` that the value came from, else with the line of the key in the file.
+    pub fn at(&self, text: &str, name: &str, settings: &[String]) -> Error {
+        let set = |setting: &&String| {
+            let path = setting.split('=').next().unwrap_or("").trim();
+            self.key.strip_prefix(path).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+        };
+        if let Some(setting) = settings.iter().rev().find(set) {
+            return Error::Usage(format!("--set {setting}: {}: {}", self.key, self.reason));
+        }
         let line = line_of(text, &self.key).map_or(String::new(), |line| format!(":{line}"));
         Error::Usage(format!("{name}{line}: {}: {}", self.key, self.reason))
     }
 }
 
-/// The line (from 1) where a dotted key stands in TOML text, as far as it is written the plain way.
-fn line_of(text: &str, key: &str) -> Option<usize> {
-    let parts: Vec<&str> = key.split('.').collect();
-    let (wanted, nth) = match parts.as_slice() {
-        ["model", index, ..] => ("[[model]]".to_owned(), index.parse().unwrap_or(0)),
-        [_] => (String::new(), 0),
-        [section, ..] => (format!("[{section}]"), 0_usize),
-        [] => return None,
-    };
-    let field = if parts.first() == Some(&"model") { parts.get(2) } else { parts.get(1).or(parts.first()) }?;
-    let (mut inside, mut seen) = (wanted.is_empty(), 0);
-    for (number, line) in text.lines().enumerate() {
-        let line = line.trim();
-        if line.starts_with('[') {
-            inside = line.starts_with(&wanted) && !wanted.is_empty() && seen == nth;
-            seen += usize::from(!wanted.is_empty() && line.starts_with(&wanted));
-        } else if inside && line.split('=').next().is_some_and(|key| key.trim() == *field) {
-            return Some(number + 1);
-        }
+impl std::fmt::Display for Problem {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}: {}", self.key, self.reason)
     }
-    None
+}
+
+/// The line (from 1) where a dotted key stands in TOML text, however it is written there; where the key itself is left
+/// out, that of what it would stand in.
+fn line_of(text: &str, key: &str) -> Option<usize> {
+    let whole = DeTable::parse(text).ok()?;
+    let mut table = Some(whole.get_ref());
+    let mut items = None;
+    let mut start = None;
+    for part in key.split('.') {
+        let (at, value) = match (table, items) {
+            (Some(table), _) => {
+                let found = table.iter().find(|(name, _)| name.get_ref() == part);
+                let Some((name, value)) = found else { break };
+                (name.span().start, value)
+            }
+            (None, Some(items)) => {
+                let items: &DeArray = items;
+                let Some(value) = part.parse().ok().and_then(|index: usize| items.get(index)) else { break };
+                (value.span().start, value)
+            }
+            (None, None) => break,
+        };
+        start = Some(at);
+        (table, items) = (value.get_ref().as_table(), value.get_ref().as_array());
+    }
+    text.get(..start?).map(|before| before.matches('\n').count() + 1)
 }
 
 /// Checks a whole config.
@@ -81,19 +100,22 @@ fn check_data(data: &DataConfig) -> Result<(), Problem> {
     if data.limit == Some(0) {
         return Err(Problem::new("data.limit", "must be at least 1"));
     }
-    let later = [
-        ("data.label_noise", data.label_noise.is_some()),
-        ("data.holdout", data.holdout.is_some()),
-        ("data.retrain", data.retrain.is_some()),
-    ];
-    match later.iter().find(|(_, set)| *set) {
-        Some((key, _)) => Err(Problem::new(*key, "not yet in this version; leave it out")),
-        None => Ok(()),
-    }
+    not_yet("data.label_noise", data.label_noise.is_some())?;
+    not_yet("data.holdout", data.holdout.is_some())?;
+    not_yet("data.retrain", data.retrain.is_some())
+}
+
+/// Refuses what a later version brings.
+fn not_yet(key: &str, set: bool) -> Result<(), Problem> {
+    if set { Err(Problem::new(key, "not yet in this version; leave it out")) } else { Ok(()) }
 }
 
 fn check_train(train: &TrainConfig) -> Result<(), Problem> {
     check_epochs("train.epochs", train.epochs)?;
+    if train.observe_every.is_some_and(|every| every != 1) {
+        return Err(Problem::new("train.observe_every", "only 1 is possible in this version; leave it out"));
+    }
+    not_yet("train.steps", train.steps.is_some())?;
     check_batch("train.batch_size", train.batch_size)?;
     check_optimizer("train.optimizer", &train.optimizer)?;
     check_augment("train.augment", train.augment)?;
@@ -157,6 +179,8 @@ fn check_models(config: &Config) -> Result<(), Problem> {
         let key = |field: &str| format!("model.{index}.{field}");
         crate::models::parse(&model.name).map_err(|reason| Problem::new(key("name"), reason))?;
         check_name(&key("label"), model.label())?;
+        not_yet(&key("steps"), model.steps.is_some())?;
+        not_yet(&key("holdout"), model.holdout.is_some())?;
         if !(1..=10_000).contains(&model.replicates) {
             return Err(Problem::new(key("replicates"), "must be at least 1 (and at most 10000)"));
         }
@@ -182,7 +206,7 @@ mod tests {
     fn a_refused_score_is_named_with_its_line() {
         let text = "name = 'x'\n[data]\nsource = 'embedded'\n[train]\nepochs = 2\n[[model]]\nname = 'resnet8'\n\
                     replicates = 1\n[scores]\nel2n = {}\naum = { space = 'logits' }\n";
-        let message = check_scores(&toml::from_str(text).unwrap()).unwrap_err().at(text, "study.toml").to_string();
+        let message = check_scores(&toml::from_str(text).unwrap()).unwrap_err().at(text, "study.toml", &[]).to_string();
         assert!(message.starts_with("study.toml:11: scores.aum: "), "{message}");
     }
 }

@@ -4,10 +4,12 @@
 //! score that was there from the start; the others to 1e-5 or exactly). Logits of the last epoch are stored; those of earlier epochs are gone.
 
 use crate::scores::{Need, Observer, ScoreSpec};
+use std::collections::BTreeSet;
+
 use crate::store::StudyFolder;
 use crate::store::observations::Observations;
 use crate::store::record::{ReplicateRecord, State};
-use crate::store::replicate::StoredScore;
+use crate::store::replicate::{ReplicateDir, StoredScore};
 use crate::study::Plan;
 use crate::study::plan::ReplicatePlan;
 use crate::{Error, Result};
@@ -17,16 +19,15 @@ use crate::{Error, Result};
 /// # Errors
 /// `Error::Usage` with every such score and replicate.
 pub fn check(folder: &StudyFolder, plan: &Plan) -> Result<()> {
-    let old = Plan::new(&folder.record().config)?;
-    let known = |spec: &&ScoreSpec| old.scores.iter().all(|known| known.name != spec.name);
-    let added: Vec<&ScoreSpec> = plan.scores.iter().filter(known).collect();
     let mut lines = Vec::new();
     for replicate in &plan.replicates {
-        let Some(record) = folder.replicate(&replicate.id).record()? else { continue };
-        for spec in &added {
+        // A record that cannot be read is that replicate's failure, told when its turn comes.
+        let Ok(Some(record)) = folder.replicate(&replicate.id).record() else { continue };
+        let Ok(known) = known_scores(&folder.replicate(&replicate.id), &record) else { continue };
+        for spec in plan.scores.iter().filter(|spec| !known.contains(&spec.name)) {
             let gone = spec.needs().into_iter().flat_map(|need| gone(&need, replicate, &record)).next();
             lines.extend(
-                gone.map(|epoch| format!("{}: `{}` needs logits after epoch {epoch}", replicate.id, spec.name)),
+                gone.map(|epoch| format!("{}: `{}` needs a pass after epoch {epoch}", replicate.id, spec.name)),
             );
         }
     }
@@ -37,13 +38,22 @@ pub fn check(folder: &StudyFolder, plan: &Plan) -> Result<()> {
     Err(Error::Usage(format!("{}: {advice}\n  {}", folder.path().display(), lines.join("\n  "))))
 }
 
-/// Epochs whose logits are wanted, were passed, and are not stored.
+/// Scores that a replicate has already: stored when it is finished, else kept in its checkpoint.
+fn known_scores(dir: &ReplicateDir, record: &ReplicateRecord) -> Result<BTreeSet<String>> {
+    if record.state == State::Finished {
+        return Ok(dir.scores()?.into_iter().flatten().map(|score| score.name).collect());
+    }
+    let accumulators = dir.checkpoint()?.map(|checkpoint| checkpoint.accumulators).unwrap_or_default();
+    Ok(accumulators.iter().filter_map(|(key, _)| Some(key.rsplit_once('/')?.0.to_owned())).collect())
+}
+
+/// Epochs whose passes are wanted, went by, and left nothing behind.
 fn gone(need: &Need, plan: &ReplicatePlan, record: &ReplicateRecord) -> Vec<u32> {
-    let Need::LogitsAt(epochs) = need else { return Vec::new() };
-    let stored = |epoch: u32| record.state == State::Finished && epoch == plan.recipe.epochs;
-    let passed = |epoch: &u32| *epoch <= record.epochs_done && !stored(*epoch);
-    let started = record.epochs_done > 0;
-    epochs.iter().copied().filter(|epoch| started && passed(epoch)).collect()
+    let finished = record.state == State::Finished;
+    let committed = if finished { record.epochs_done } else { record.epochs_committed };
+    let lost =
+        |epoch: &u32| committed > 0 && *epoch <= committed && !(finished && need.is_stored(*epoch, plan.recipe.epochs));
+    need.passes_after().iter().copied().filter(lost).collect()
 }
 
 /// Computes the scores that finished replicates do not have yet, and stores them beside the others.
@@ -52,35 +62,44 @@ fn gone(need: &Need, plan: &ReplicatePlan, record: &ReplicateRecord) -> Vec<u32>
 /// A file that cannot be read or written.
 pub fn fill(folder: &StudyFolder, plan: &Plan, labels: &[u16], classes: usize) -> Result<()> {
     for replicate in &plan.replicates {
-        let dir = folder.replicate(&replicate.id);
-        let Some(record) = dir.record()?.filter(|record| record.state == State::Finished) else { continue };
-        let mut stored = dir.scores()?.unwrap_or_default();
-        let lacks = |spec: &&ScoreSpec| stored.iter().all(|score| score.name != spec.name);
-        let missing: Vec<&ScoreSpec> = plan.scores.iter().filter(lacks).collect();
-        if missing.is_empty() {
-            continue;
-        }
-        let Some(observations) = dir.open_observations()? else { continue };
-        for spec in missing {
-            let mut observer = spec.observer(labels.len(), record.observed, classes, record.epochs);
-            replay(observer.as_mut(), &observations, record.epochs_done, labels)?;
-            observer.logits(record.epochs_done, &dir.final_logits()?.1, labels);
-            let (name, conventions) = (spec.name.clone(), spec.conventions());
-            stored.push(StoredScore { name, values: observer.values(), conventions });
-        }
-        dir.write_scores(&stored)?;
-        dir.log("scores added from the stored observations and final logits")?;
+        fill_one(&folder.replicate(&replicate.id), &plan.scores, labels, classes)?;
     }
     Ok(())
 }
 
-/// Shows an observer the stored rows of the epochs done.
+fn fill_one(dir: &ReplicateDir, specs: &[ScoreSpec], labels: &[u16], classes: usize) -> Result<()> {
+    // Files that cannot be read are that replicate's failure, told when it is shown.
+    let Ok(Some(record)) = dir.record() else { return Ok(()) };
+    let (true, Ok(Some(mut stored))) = (record.state == State::Finished, dir.scores()) else { return Ok(()) };
+    let lacks = |spec: &&ScoreSpec| stored.iter().all(|score| score.name != spec.name);
+    let missing: Vec<&ScoreSpec> = specs.iter().filter(lacks).collect();
+    let (false, Some(observations)) = (missing.is_empty(), dir.open_observations()?) else { return Ok(()) };
+    for spec in missing {
+        let mut observer = spec.observer(labels.len(), record.observed, classes, record.epochs);
+        replay(std::slice::from_mut(&mut observer), &observations, record.epochs_done, labels)?;
+        observer.logits(record.epochs_done, &dir.final_logits()?.1, labels);
+        let (name, conventions) = (spec.name.clone(), spec.conventions());
+        stored.push(StoredScore { name, values: observer.values(), conventions });
+    }
+    dir.write_scores(&stored)?;
+    dir.log("scores added from the stored observations and final logits")
+}
+
+/// Shows observers the stored rows of the epochs done.
 ///
 /// # Errors
 /// A row that cannot be read.
-pub fn replay(observer: &mut dyn Observer, rows: &Observations, epochs_done: u32, labels: &[u16]) -> Result<()> {
+pub fn replay(
+    observers: &mut [Box<dyn Observer>],
+    rows: &Observations,
+    epochs_done: u32,
+    labels: &[u16],
+) -> Result<()> {
     (0..epochs_done).try_for_each(|t| {
-        observer.observe(t, &rows.row(t as usize)?, labels);
+        let row = rows.row(t as usize)?;
+        for observer in observers.iter_mut() {
+            observer.observe(t, &row, labels);
+        }
         Ok(())
     })
 }

@@ -6,7 +6,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::store::record::{ReplicateRecord, State};
+use crate::store::record::{PARKED, ReplicateRecord, State};
 use crate::study::ReplicateId;
 
 /// Quantiles of the margin in one epoch: 5, 25, 50, 75 and 95 %.
@@ -23,6 +23,8 @@ pub struct Progress {
     pub device: String,
     /// What it is doing.
     pub state: State,
+    /// Another process trains it.
+    pub elsewhere: bool,
     /// Why it is in that state, where that needs saying.
     pub reason: Option<String>,
     /// Whether a loss became infinite or NaN.
@@ -57,6 +59,7 @@ impl Progress {
             seed,
             device: String::new(),
             state: State::Queued,
+            elsewhere: false,
             reason: None,
             non_finite: false,
             epochs_done: 0,
@@ -70,6 +73,12 @@ impl Progress {
             train_accuracy: None,
             test_accuracy: None,
         }
+    }
+
+    /// Whether it is under way here: it trains, or is parked with its job and its unfinished epoch.
+    pub fn is_under_way(&self) -> bool {
+        let parked = self.state == State::Paused && self.reason.as_deref() == Some(PARKED);
+        !self.elsewhere && (self.state == State::Running || parked)
     }
 
     /// Takes over what a replicate's record says.

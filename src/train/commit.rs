@@ -44,13 +44,20 @@ pub(super) fn checkpoint<K: Kernels>(run: &mut Run<'_, K>) -> Result<()> {
 }
 
 /// Goes back to the last checkpoint, or to the very start where there is none.
-pub(super) fn restore<K: Kernels>(run: &mut Run<'_, K>) -> Result<()> {
+pub(super) fn restore<K: Kernels>(run: &mut Run<'_, K>, rows_are_there: bool) -> Result<()> {
     let old = run.dir.record()?.unwrap_or_default();
     run.record.started = old.started.or(run.record.started);
     let Some(checkpoint) = run.dir.checkpoint()? else {
         run.dir.cut_epochs(0)?;
         return run.dir.log("started");
     };
+    if !rows_are_there || run.dir.epochs()?.len() < checkpoint.epochs_done as usize {
+        let reason = format!(
+            "observations or epochs.jsonl lack some of the {} epochs of the checkpoint; delete the folder to train it again",
+            checkpoint.epochs_done
+        );
+        return Err(Error::file(run.dir.path(), reason));
+    }
     check_backend(run, &checkpoint)?;
     run.learner.restore(&super::learner::LearnerState {
         weights: checkpoint.weights,
@@ -73,7 +80,7 @@ fn restore_scores<K: Kernels>(run: &mut Run<'_, K>, epochs_done: u32, saved: Vec
     for (spec, observer) in run.context.plan.scores.iter().zip(&mut run.observers) {
         if !saved.keys().any(|key| key.rsplit_once('/').is_some_and(|(name, _)| name == spec.name)) {
             let labels = &run.context.dataset.labels;
-            added_scores::replay(observer.as_mut(), &run.observations, epochs_done, labels)?;
+            added_scores::replay(std::slice::from_mut(observer), &run.observations, epochs_done, labels)?;
             continue;
         }
         for (name, values) in observer.state() {
@@ -122,7 +129,8 @@ pub(super) fn finish<K: Kernels>(run: &mut Run<'_, K>) -> Result<(), Stop> {
     run.dir.finish_observations()?;
     run.stage(Stage::Observations);
     let (trained, tested) = passes::final_totals(run);
-    run.set_scores(run.buffers.batch.predicted.clone());
+    run.record.non_finite |= !run.buffers.batch.is_finite();
+    run.set_scores(run.buffers.batch.predicted.clone(), None);
     run.record.train_accuracy = Some(trained.accuracy());
     run.record.test_accuracy = Some(tested.accuracy());
     run.record.finished = Some(crate::store::now());

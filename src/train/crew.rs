@@ -2,7 +2,7 @@
 //!
 //! One thread per running replicate, at most `jobs` at once. A replicate's panic or error ends that replicate alone.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -70,6 +70,8 @@ struct Manager {
     waiting: VecDeque<ReplicateId>,
     /// Trained by other processes on the same folder; asked for again now and then.
     elsewhere: Vec<ReplicateId>,
+    /// Who was last told to train a replicate elsewhere.
+    owners: HashMap<ReplicateId, String>,
     running: usize,
     quitting: bool,
     done: (Sender<Done>, Receiver<Done>),
@@ -93,8 +95,19 @@ impl Manager {
         }
         let waits = |post: &&Post| post.state == State::Queued;
         let waiting = posts.iter().filter(waits).map(|post| post.plan.id.clone()).collect();
-        let elsewhere = Vec::new();
-        Self { context, jobs, trainer, posts, waiting, elsewhere, running: 0, quitting: false, done: unbounded() }
+        let (elsewhere, owners) = (Vec::new(), HashMap::new());
+        Self {
+            context,
+            jobs,
+            trainer,
+            posts,
+            waiting,
+            elsewhere,
+            owners,
+            running: 0,
+            quitting: false,
+            done: unbounded(),
+        }
     }
 
     fn work(&mut self, inbox: &Receiver<Command>) {
@@ -103,6 +116,7 @@ impl Manager {
             self.fill_jobs();
             if self.running == 0 {
                 if self.quitting {
+                    self.tell(Event::Idle);
                     return;
                 }
                 if self.elsewhere.is_empty() {
@@ -134,6 +148,8 @@ impl Manager {
         let Some(post) = self.post(id) else { return };
         post.steer.reset();
         post.state = State::Running;
+        self.context.board.update(id, |view| view.progress.elsewhere = false);
+        let Some(post) = self.post(id) else { return };
         let (plan, steer) = (post.plan.clone(), post.steer.clone());
         let work = move || {
             let outcome = catch_unwind(AssertUnwindSafe(|| trainer(&context, &plan, &steer)));
@@ -156,7 +172,7 @@ impl Manager {
             Ok(Outcome::Elsewhere(owner)) => {
                 self.set(id, State::Queued);
                 self.elsewhere.push(id.clone());
-                self.announce(id, State::Running, Some(format!("trained by {owner}")));
+                self.show_owner(id, &owner);
             }
             Err(error) => self.fail(id, &error.to_string()),
         }
@@ -221,8 +237,10 @@ impl Manager {
     }
 
     fn retry(&mut self, id: &ReplicateId) {
-        if matches!(self.state(id), Some(State::Failed | State::Skipped | State::Paused)) {
-            self.queue(id);
+        match self.state(id) {
+            Some(State::Running) => self.steer(id, |steer| steer.pause(false)),
+            Some(State::Failed | State::Skipped | State::Paused) => self.queue(id),
+            _ => {}
         }
     }
 
@@ -264,10 +282,22 @@ impl Manager {
             record.state = state;
             record.reason = Some(reason.to_owned());
         });
-        if let Err(error) = written {
+        let dir = self.context.folder.replicate(id);
+        if let Err(error) = written.and_then(|()| dir.log(&format!("{}: {reason}", state.word()))) {
             self.tell(Event::Log { id: Some(id.clone()), text: error.to_string() });
         }
         self.announce(id, state, Some(reason.to_owned()));
+    }
+
+    /// Who trains a replicate that is not ours: always on the board, told once per owner.
+    fn show_owner(&mut self, id: &ReplicateId, owner: &str) {
+        let reason = format!("trained by {owner}");
+        if self.owners.insert(id.clone(), owner.to_owned()).as_deref() == Some(owner) {
+            self.context.board.update(id, |view| view.progress.reason = Some(reason));
+        } else {
+            self.announce(id, State::Running, Some(reason));
+        }
+        self.context.board.update(id, |view| view.progress.elsewhere = true);
     }
 
     /// Puts a state on the board and tells it.

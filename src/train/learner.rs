@@ -68,7 +68,7 @@ impl<K: Kernels> Learner<K> {
     /// # Errors
     /// `Error::Failed` for an empty batch, labels that don't match the images or are no class, or a failing device.
     pub fn train_step(&mut self, images: &[f32], labels: &[u16], sgd: SgdStep, seen: &mut Record) -> Result<()> {
-        clear(seen);
+        seen.clear();
         let logits = self.forward_labelled(Mode::Train, images, labels)?;
         let scale = 1.0 / labels.len() as f64;
         let dy = self.step.kernels.softmax_cross_entropy(&logits, labels, scale, seen)?;
@@ -87,7 +87,7 @@ impl<K: Kernels> Learner<K> {
     /// Appends each example's norm of the gradient of its cross-entropy over all parameters (eval mode).
     pub fn gradient_norms(&mut self, images: &[f32], labels: &[u16], norms: &mut Vec<f32>) -> Result<()> {
         let logits = self.forward_labelled(Mode::EvalTaped, images, labels)?;
-        clear(&mut self.unasked);
+        self.unasked.clear();
         let dy = self.step.kernels.softmax_cross_entropy(&logits, labels, 1.0, &mut self.unasked)?;
         self.network.backward(&mut self.step, dy, Want::NORMS)?;
         let squared = self.step.squared_norms();
@@ -192,12 +192,4 @@ fn initial(entry: &Entry, key: &Key, norm_init: NormInit) -> Vec<f32> {
         (Init::Zero, _) => Box::new(|| 0.0),
     };
     (0..entry.place.len).map(|_| draw() as f32).collect()
-}
-
-fn clear(record: &mut Record) {
-    let Record { loss, margin, entropy, predicted } = record;
-    loss.clear();
-    margin.clear();
-    entropy.clear();
-    predicted.clear();
 }

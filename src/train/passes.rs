@@ -79,17 +79,17 @@ pub(super) fn train_epoch<K: Kernels>(run: &mut Run<'_, K>, epoch: u32) -> Resul
         run.learner.train_step(&buffers.images, &buffers.labels, sgd, &mut buffers.batch)?;
         buffers.epoch.scatter(batch, &buffers.batch);
         totals.add(&buffers.batch.loss, &buffers.batch.predicted, &buffers.labels);
-        run.record.non_finite |= buffers.batch.loss.iter().any(|loss| !loss.is_finite());
+        run.record.non_finite |= !buffers.batch.is_finite();
         run.record.step = step + 1;
         run.pulse.step();
-        tell(run, &totals)?;
+        tell(run, &totals);
         run.stage(Stage::Step);
     }
     Ok(totals)
 }
 
-/// The board at most ten times a second, `replicate.json` once a second.
-fn tell<K: Kernels>(run: &mut Run<'_, K>, totals: &Totals) -> Result<()> {
+/// The board, at most ten times a second.
+fn tell<K: Kernels>(run: &mut Run<'_, K>, totals: &Totals) {
     run.record.examples_per_s = run.pulse.examples_per_s();
     if run.pulse.tell() {
         let (record, seconds) = (&run.record, run.record.seconds);
@@ -100,10 +100,6 @@ fn tell<K: Kernels>(run: &mut Run<'_, K>, totals: &Totals) -> Result<()> {
             view.progress.train_accuracy = Some(totals.accuracy());
         });
     }
-    if run.pulse.write() {
-        run.write_record()?;
-    }
-    Ok(())
 }
 
 /// The passes at an epoch's end: a sweep where observations come from sweeps, else the test examples alone.

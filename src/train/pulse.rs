@@ -2,10 +2,10 @@
 
 use std::time::{Duration, Instant};
 
+use crate::store::record::HEARTBEAT;
+
 /// The screen draws at most so often; telling it more often is work for nothing.
 const TELL_EVERY: Duration = Duration::from_millis(100);
-/// Viewers in other processes look once a second.
-const WRITE_EVERY: Duration = Duration::from_secs(1);
 /// Speed is a moving average over about so many seconds, so that it is readable.
 const SMOOTHING_S: f64 = 2.0;
 
@@ -57,7 +57,7 @@ impl Pulse {
 
     /// Whether it is time to rewrite `replicate.json`.
     pub fn write(&mut self) -> bool {
-        let due = self.written.elapsed() >= WRITE_EVERY;
+        let due = self.written.elapsed() >= HEARTBEAT;
         if due {
             self.written = Instant::now();
         }

@@ -10,7 +10,7 @@ use std::time::Instant;
 
 use crossbeam_channel::Sender;
 
-use super::board::{Board, LiveScores, margin_quantiles};
+use super::board::{Board, LiveScores, MarginQuantiles, margin_quantiles};
 use super::commit;
 use super::events::Event;
 use super::learner::Learner;
@@ -19,11 +19,11 @@ use super::pulse::Pulse;
 use super::steer::{Leave, Steer};
 use crate::data::{Dataset, Loader};
 use crate::nn::Kernels;
-use crate::scores::{Need, Observer};
+use crate::scores::{Need, Observer, ScoreSpec};
 use crate::store::folder::StudyFolder;
 use crate::store::lock::{Claim, ReplicateLock};
 use crate::store::observations::Observations;
-use crate::store::record::{EpochLine, ReplicateRecord, State};
+use crate::store::record::{EpochLine, HEARTBEAT, PARKED, ReplicateRecord, STOPPED, State};
 use crate::store::replicate::ReplicateDir;
 use crate::study::config::Observe;
 use crate::study::plan::{Plan, ReplicatePlan};
@@ -150,8 +150,10 @@ impl<'a, K: Kernels> Run<'a, K> {
         let learner = Learner::new(kernels, &model, dataset.shape, dataset.classes())?;
         let observed = observed(plan, dataset);
         let (epochs, classes) = (plan.recipe.epochs, dataset.classes());
+        // Rows that a checkpoint counts on must not be made up of zeros.
+        let rows_are_there = dir.open_observations()?.is_some();
         let observations = dir.create_observations(epochs as usize, observed, classes)?;
-        let observer = |spec: &crate::scores::ScoreSpec| spec.observer(dataset.len(), observed, classes, epochs);
+        let observer = |spec: &ScoreSpec| spec.observer(dataset.len(), observed, classes, epochs);
         let mut run = Self {
             observers: context.plan.scores.iter().map(observer).collect(),
             record: record_of(plan, &learner, dataset, observed, &backend_id),
@@ -167,7 +169,7 @@ impl<'a, K: Kernels> Run<'a, K> {
             lock,
             observations,
         };
-        commit::restore(&mut run)?;
+        commit::restore(&mut run, rows_are_there)?;
         run.publish_restored()?;
         run.announce(State::Running, None)?;
         Ok(run)
@@ -176,7 +178,7 @@ impl<'a, K: Kernels> Run<'a, K> {
     fn train_to_end(&mut self) -> Result<(), Stop> {
         if self.record.epochs_done == 0 {
             self.learner.initialise(&self.plan.key, self.plan.recipe.norm_init)?;
-            self.logits_if_needed()?;
+            self.passes_after()?;
         }
         while self.record.epochs_done < self.plan.recipe.epochs {
             self.epoch()?;
@@ -190,12 +192,14 @@ impl<'a, K: Kernels> Run<'a, K> {
         let epoch = self.record.epochs_done + 1;
         let totals = passes::train_epoch(self, epoch)?;
         let tested = passes::evaluate_epoch(self)?;
+        // The training losses were taken before the steps: the last step shows in the passes after it.
+        self.record.non_finite |= !self.buffers.epoch.is_finite() || !tested.loss().is_finite();
         for observer in &mut self.observers {
             observer.observe(epoch - 1, &self.buffers.epoch, &self.context.dataset.labels);
         }
         self.record.epochs_done = epoch;
         self.record.test_accuracy = Some(tested.accuracy());
-        self.logits_if_needed()?;
+        self.passes_after()?;
         let line = EpochLine {
             epoch,
             lr: self.plan.recipe.optimizer.rate(epoch),
@@ -221,11 +225,16 @@ impl<'a, K: Kernels> Run<'a, K> {
         wish.filter(|_| !done).map_or(Ok(()), |leave| Err(Stop::Leave(leave)))
     }
 
-    /// Between steps: parks while paused, leaves where the epoch's end need not be reached.
+    /// Between steps and batches: gives a sign of life, parks while paused, leaves where the epoch's end need not be reached.
     pub fn obey(&mut self) -> Result<(), Stop> {
+        if self.pulse.write() {
+            self.write_record()?;
+        }
         if self.steer.paused() {
-            self.announce(State::Paused, Some("parked by request".into()))?;
-            self.steer.wait();
+            self.announce(State::Paused, Some(PARKED.into()))?;
+            while self.steer.wait(HEARTBEAT) {
+                self.write_record()?;
+            }
             self.pulse.restart();
             self.announce(State::Running, None)?;
         }
@@ -235,16 +244,23 @@ impl<'a, K: Kernels> Run<'a, K> {
         }
     }
 
-    /// A pass for the scores that want logits after the epochs done.
-    fn logits_if_needed(&mut self) -> Result<(), Stop> {
+    /// The passes that scores need after the epochs done (0: initialisation), each made once.
+    fn passes_after(&mut self) -> Result<(), Stop> {
         let epoch = self.record.epochs_done;
-        let wants = |need: &Need| matches!(need, Need::LogitsAt(epochs) if epochs.contains(&epoch));
-        let scores = &self.context.plan.scores;
-        let wanting: Vec<bool> = scores.iter().map(|spec| spec.needs().iter().any(wants)).collect();
-        if wanting.contains(&true) {
-            passes::all_logits(self)?;
-            for (observer, _) in self.observers.iter_mut().zip(wanting).filter(|(_, wants)| *wants) {
-                observer.logits(epoch, &self.buffers.logits, &self.context.dataset.labels);
+        let context = self.context;
+        let wants = |spec: &ScoreSpec| spec.needs().iter().any(|need| need.passes_after().contains(&epoch));
+        if !context.plan.scores.iter().any(wants) {
+            return Ok(());
+        }
+        passes::all_logits(self)?;
+        for (spec, observer) in context.plan.scores.iter().zip(&mut self.observers) {
+            for need in spec.needs() {
+                match need {
+                    Need::LogitsAt(epochs) if epochs.contains(&epoch) => {
+                        observer.logits(epoch, &self.buffers.logits, &context.dataset.labels);
+                    }
+                    Need::LogitsAt(_) | Need::Observations => {}
+                }
             }
         }
         Ok(())
@@ -258,7 +274,7 @@ impl<'a, K: Kernels> Run<'a, K> {
         let (state, reason) = match leave {
             Leave::AfterEpoch => (State::Paused, format!("stopped after epoch {}", self.record.epochs_done)),
             Leave::Skip => (State::Skipped, "skipped by request".to_owned()),
-            Leave::Now => (State::Queued, "stopped; goes on from its last checkpoint".to_owned()),
+            Leave::Now => (State::Queued, STOPPED.to_owned()),
         };
         // Work past the last checkpoint is gone: the record must not claim it.
         if leave != Leave::AfterEpoch {
@@ -288,13 +304,15 @@ impl<'a, K: Kernels> Run<'a, K> {
 
     /// What a resumed replicate had already learned about the examples.
     fn publish_restored(&mut self) -> Result<()> {
+        // What an earlier turn published past the checkpoint is gone.
+        self.context.board.update(&self.plan.id, |view| (view.margins, view.scores) = (Arc::default(), None));
         if self.record.epochs_done > 0 {
             let train = self.context.dataset.train;
             let rows: Vec<_> = (0..self.record.epochs_done as usize)
                 .map(|t| Ok(margin_quantiles(self.observations.margin_row(t)?.get(..train).unwrap_or(&[]))))
                 .collect::<Result<_>>()?;
             self.context.board.update(&self.plan.id, |view| view.margins = Arc::new(rows));
-            self.set_scores(self.observations.row(self.record.epochs_done as usize - 1)?.predicted);
+            self.set_scores(self.observations.row(self.record.epochs_done as usize - 1)?.predicted, None);
         }
         Ok(())
     }
@@ -302,16 +320,17 @@ impl<'a, K: Kernels> Run<'a, K> {
     fn publish_scores(&self) {
         let margins = self.buffers.epoch.margin.get(..self.context.dataset.train).unwrap_or(&[]);
         let quantiles = margin_quantiles(margins);
-        self.context.board.update(&self.plan.id, |view| Arc::make_mut(&mut view.margins).push(quantiles));
-        self.set_scores(self.buffers.epoch.predicted.clone());
+        self.set_scores(self.buffers.epoch.predicted.clone(), Some(quantiles));
     }
 
     /// Puts the scores so far on the board, with the class last predicted for each example.
-    pub fn set_scores(&self, predicted: Vec<u16>) {
+    pub fn set_scores(&self, predicted: Vec<u16>, margins: Option<MarginQuantiles>) {
         let values = self.observers.iter().map(|observer| observer.values()).collect();
         let scores = Arc::new(LiveScores { epoch: self.record.epochs_done, values, predicted });
         let record = &self.record;
         self.context.board.update(&self.plan.id, |view| {
+            // A reader never sees the scores of one epoch beside the margins of another.
+            Arc::make_mut(&mut view.margins).extend(margins);
             view.scores = Some(scores);
             view.progress.follow(record);
         });

@@ -1,6 +1,7 @@
 //! How a running replicate is told what to do next: one small value between the manager and its thread.
 
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 /// A wish to end a replicate's work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,10 +65,11 @@ impl Steer {
         self.lock().leave
     }
 
-    /// Waits while parked.
-    pub fn wait(&self) {
+    /// Waits while parked, but not longer than `most`; whether it is parked still.
+    pub fn wait(&self, most: Duration) -> bool {
         let parked = |wishes: &mut Wishes| wishes.paused;
-        drop(self.changed.wait_while(self.lock(), parked).unwrap_or_else(PoisonError::into_inner));
+        let waited = self.changed.wait_timeout_while(self.lock(), most, parked);
+        waited.unwrap_or_else(PoisonError::into_inner).0.paused
     }
 
     fn lock(&self) -> MutexGuard<'_, Wishes> {
@@ -87,7 +89,7 @@ mod tests {
         steer.leave(Leave::Now);
         steer.leave(Leave::AfterEpoch);
         assert_eq!((steer.paused(), steer.wish()), (false, Some(Leave::Now)));
-        steer.wait();
+        assert!(!steer.wait(Duration::from_secs(60)), "who is to leave does not wait");
         steer.reset();
         assert_eq!(steer.wish(), None);
     }

@@ -10,7 +10,6 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::Outcome;
-use super::eta;
 use super::keys::Context;
 use super::pictures::Mode;
 use super::session::Session;
@@ -23,6 +22,7 @@ use crate::analysis::Answer;
 use crate::store::record::State;
 use crate::study::ReplicateId;
 use crate::train::board::{Progress, ReplicateView};
+use crate::train::eta;
 use crate::train::events::{Command, Event};
 
 /// How long a message stays in place of the reading.
@@ -226,7 +226,7 @@ impl App {
             }
         }
         self.follow_running();
-        if self.ending && self.running() == 0 {
+        if self.ending && self.under_way() == 0 {
             self.effects.push(Effect::Leave(Outcome::Quit { after_epoch: true }));
         }
         self.ask();
@@ -257,7 +257,7 @@ impl App {
             .filter_map(|v| Some((v.progress.id.clone(), v.scores.as_ref()?.epoch, v.progress.non_finite)))
             .collect();
         let observed: Vec<_> = of_model()
-            .filter(|view| view.progress.epochs_done > 0)
+            .filter(|view| view.progress.epochs_done > 0 && !view.progress.non_finite)
             .map(|view| (view.progress.id.clone(), view.progress.epochs_done))
             .collect();
         let finished = of_model().filter(|view| view.progress.state == State::Finished).count();
@@ -395,6 +395,11 @@ impl App {
     /// Number of running replicates.
     pub fn running(&self) -> usize {
         self.count(State::Running)
+    }
+
+    /// Number of replicates that would lose work if all ended now: running ones and parked ones.
+    pub fn under_way(&self) -> usize {
+        self.views.iter().filter(|view| view.progress.is_under_way()).count()
     }
 
     /// The place of a model in the study, which decides its colour.

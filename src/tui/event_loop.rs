@@ -39,15 +39,14 @@ struct Loop<'a> {
 ///
 /// # Errors
 /// When the terminal fails.
-pub fn run(app: App, guard: &Guard, typed: Vec<KeyEvent>, multiplexed: bool) -> Result<Outcome> {
-    let signals = Signals::listen()?;
+pub fn run(app: App, guard: &Guard, signals: &Signals, typed: Vec<KeyEvent>, multiplexed: bool) -> Result<Outcome> {
     let workers = Workers::start(&Library::of(&app.session))?;
     let (view, screen, reader) = (View::default(), terminal::screen()?, Reader::start()?);
     let mut this = Loop { app, view, guard, screen, workers, reader, synchronized: !multiplexed, title: String::new() };
     for key in typed {
         this.app.key(key);
     }
-    let outcome = this.until_left(&signals).or_else(|error| match signals.ended() {
+    let outcome = this.until_left(signals).or_else(|error| match signals.ended() {
         // Writing fails when the line is cut: that is the signal's doing, not an error of its own.
         Some(signal) => Ok(Outcome::Signal(signal)),
         None if hung_up() => Ok(Outcome::Signal(SIGHUP)),

@@ -214,7 +214,7 @@ fn score(at: usize, name: &str, names: Names) -> Result<usize, FilterError> {
     })
 }
 
-/// The class of exactly this name, else all whose names contain the letters in this order.
+/// The class of exactly this name, else the only one whose name contains the letters in this order.
 fn classes(at: usize, wanted: &str, names: Names) -> Result<Vec<u16>, FilterError> {
     let numbered = || (0..=u16::MAX).zip(names.classes);
     let exact: Vec<u16> =
@@ -227,6 +227,14 @@ fn classes(at: usize, wanted: &str, names: Names) -> Result<Vec<u16>, FilterErro
         let near = nearest(wanted, names.classes.iter().map(String::as_str));
         let advice = near.map_or_else(String::new, |near| format!("; did you mean {near}?"));
         return Err(FilterError { at, message: format!("no label is like “{wanted}”{advice}") });
+    }
+    if fuzzy.len() > 1 {
+        let like: Vec<&str> =
+            fuzzy.iter().filter_map(|class| Some(names.classes.get(usize::from(*class))?.as_str())).collect();
+        return Err(FilterError {
+            at,
+            message: format!("“{wanted}” could be {}: give more letters", like.join(" or ")),
+        });
     }
     Ok(fuzzy)
 }

@@ -103,6 +103,7 @@ fn view(label: &str, index: u32, state: State, done: u32) -> ReplicateView {
         seed: 7,
         device: "cpu".into(),
         state,
+        elsewhere: false,
         reason: (state == State::Failed).then(|| "out of memory at epoch 3".into()),
         non_finite: false,
         epochs_done: done,

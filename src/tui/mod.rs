@@ -11,7 +11,6 @@
 //! pictures) is in [`screen::View`].
 
 pub mod app;
-pub mod eta;
 mod event_loop;
 pub mod filter;
 #[cfg(test)]
@@ -85,6 +84,8 @@ pub enum Outcome {
 /// # Errors
 /// Without a terminal, or when it fails.
 pub fn run(session: Session, options: Options) -> Result<Outcome> {
+    // Before raw mode: a signal while the terminal is asked must give it back too.
+    let signals = terminal::Signals::listen()?;
     let guard = terminal::Guard::raw()?;
     let answers = query::ask();
     let multiplexed = is_multiplexed(|name| std::env::var(name).ok());
@@ -95,7 +96,7 @@ pub fn run(session: Session, options: Options) -> Result<Outcome> {
     let theme = Theme::new(options.theme, depth, answers.light);
     let mode = picture_mode(options.graphics, &answers, multiplexed);
     guard.enter()?;
-    event_loop::run(app::App::new(session, theme, mode), &guard, answers.typed, multiplexed)
+    event_loop::run(app::App::new(session, theme, mode), &guard, &signals, answers.typed, multiplexed)
 }
 
 /// Whether a terminal multiplexer stands between us and the terminal.

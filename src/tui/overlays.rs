@@ -6,8 +6,8 @@ use ratatui::text::{Line, Span};
 
 use super::app::{App, Overlay};
 use super::widgets::{lines, popup};
-use super::{eta, format, keys};
-use crate::store::record::State;
+use super::{format, keys};
+use crate::train::eta;
 
 /// Draws what lies over the body.
 pub fn render(app: &App, buf: &mut Buffer, body: Rect) {
@@ -58,17 +58,17 @@ fn confirm(app: &App, buf: &mut Buffer, body: Rect, question: &str) {
 }
 
 fn quit(app: &App, buf: &mut Buffer, body: Rect) {
-    let running: Vec<_> = app.progress().into_iter().filter(|p| p.state == State::Running).collect();
+    let running: Vec<_> = app.progress().into_iter().filter(|p| p.is_under_way()).collect();
     let train = app.session.examples.train;
     let wait = running.iter().filter_map(|p| eta::this_epoch(p, train)).fold(0.0, f64::max);
     let lost: f64 =
         running.iter().filter_map(|p| Some(eta::uncommitted_epochs(p) * eta::epoch_seconds(p, train)?)).sum();
     let runs = format::plural(running.len(), "replicate is", "replicates are");
     let text = [
-        format!("{runs} running. Quit"),
+        format!("{runs} under way. Quit"),
         String::new(),
         format!("after this epoch   in about {}; nothing is lost", format::duration(wait)),
-        format!("now                loses {} of work since the last checkpoints", format::duration(lost)),
+        format!("now                loses {}: back to the checkpoints", format::duration(lost)),
         "cancel             go on".into(),
     ];
     let keys = ["", "", "a", "n", "Esc"];

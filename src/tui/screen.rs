@@ -17,8 +17,9 @@ use super::app::App;
 use super::pictures::Gallery;
 use super::tabs::{TABS, Tab, correlation, examples, train};
 use super::widgets::{bars, line, line_right, lines, whole_parts};
-use super::{eta, format, keys, overlays};
+use super::{format, keys, overlays};
 use crate::store::record::State;
+use crate::train::eta;
 
 /// Smallest size on which the workbench is drawn.
 const SMALLEST: (u16, u16) = (60, 15);

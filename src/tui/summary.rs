@@ -9,21 +9,21 @@ use crate::train::board::{LiveScores, ReplicateView};
 pub struct ScoreSummary {
     /// Mean over the runs in which the value exists; NaN where it exists in none.
     pub mean: Vec<f32>,
-    /// 1 is the hardest; ties share the smaller number; 0 where there is no value.
+    /// 1 is the hardest of its split; ties share the smaller number; 0 where there is no value.
     pub rank: Vec<u32>,
-    /// Share of the other examples that are strictly easier, 0 to 1.
+    /// Share of the other examples of its split that are strictly easier, 0 to 1.
     pub hardness: Vec<f32>,
-    /// How many examples have a value.
-    pub ranked: usize,
+    /// How many training and how many test examples have a value.
+    pub ranked: [usize; 2],
 }
 
-/// How often the training examples of one model were forgotten.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+/// How many training examples of one model were forgotten how often: the histogram of a run, averaged over the runs.
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct ForgettingCounts {
-    /// Never right in any run.
-    pub never_learned: usize,
-    /// Examples by their mean number of forgetting events, rounded: entry k counts those forgotten k times.
-    pub times: Vec<usize>,
+    /// Never right in a run.
+    pub never_learned: f64,
+    /// Entry k counts the learned examples that a run forgot k times.
+    pub times: Vec<f64>,
 }
 
 /// What the board says about one model, digested.
@@ -73,14 +73,14 @@ pub fn of(model: &str, views: &[ReplicateView], scores: &[ScoreColumn], examples
         runs: runs.len(),
         left_out: of_model().filter(|view| view.progress.non_finite).count(),
         epochs: (epochs(u32::min), epochs(u32::max)),
-        scores: columns.map(|(column, score)| score_summary(&runs, column, score.harder, examples.len())).collect(),
+        scores: columns.map(|(column, score)| score_summary(&runs, column, score.harder, examples)).collect(),
         believed: believed(&runs, examples),
         ..Summary::default()
     };
     let place = |name: &str| scores.iter().position(|score| score.name == name);
     if let (Some(forgetting), Some(accuracy), false) = (place("forgetting"), place("accuracy"), runs.is_empty()) {
         let times = times_forgotten(&runs, forgetting, accuracy, examples.train);
-        summary.forgetting = Some(forgetting_counts(&times));
+        summary.forgetting = Some(forgetting_counts(&runs, forgetting, accuracy, examples.train));
         summary.most_forgotten = most_forgotten(&times);
     }
     summary
@@ -106,11 +106,17 @@ fn believed(runs: &[&LiveScores], examples: &Examples) -> Vec<Option<Believed>> 
 }
 
 /// The best and the worst rank of every example among the single runs; (0, 0) where no run has a value.
-pub fn rank_ranges(model: &str, views: &[ReplicateView], column: usize, harder: Harder) -> Vec<(u32, u32)> {
+pub fn rank_ranges(
+    model: &str,
+    views: &[ReplicateView],
+    column: usize,
+    harder: Harder,
+    train: usize,
+) -> Vec<(u32, u32)> {
     let runs = views.iter().filter(|view| view.progress.id.label == model && !view.progress.non_finite);
     let mut ranges: Vec<(u32, u32)> = Vec::new();
     for values in runs.filter_map(|view| view.scores.as_ref()?.values.get(column)) {
-        let ranks = ranked(values.clone(), harder).rank;
+        let ranks = ranked(values.clone(), harder, train).rank;
         ranges.resize(ranks.len(), (0, 0));
         for (range, rank) in ranges.iter_mut().zip(ranks).filter(|(_, rank)| *rank > 0) {
             *range = if range.0 == 0 { (rank, rank) } else { (range.0.min(rank), range.1.max(rank)) };
@@ -119,8 +125,8 @@ pub fn rank_ranges(model: &str, views: &[ReplicateView], column: usize, harder: 
     ranges
 }
 
-fn score_summary(runs: &[&LiveScores], column: usize, harder: Harder, examples: usize) -> ScoreSummary {
-    let mut sums = vec![(0.0_f64, 0_u32); examples];
+fn score_summary(runs: &[&LiveScores], column: usize, harder: Harder, examples: &Examples) -> ScoreSummary {
+    let mut sums = vec![(0.0_f64, 0_u32); examples.len()];
     for values in runs.iter().filter_map(|run| run.values.get(column)) {
         for ((sum, n), value) in sums.iter_mut().zip(values).filter(|(_, value)| !value.is_nan()) {
             *sum += f64::from(*value);
@@ -129,16 +135,30 @@ fn score_summary(runs: &[&LiveScores], column: usize, harder: Harder, examples: 
     }
     let mean: Vec<f32> =
         sums.iter().map(|(sum, n)| if *n == 0 { f32::NAN } else { (sum / f64::from(*n)) as f32 }).collect();
-    ranked(mean, harder)
+    ranked(mean, harder, examples.train)
 }
 
-fn ranked(mean: Vec<f32>, harder: Harder) -> ScoreSummary {
+/// Ranks within the training examples and within the test examples: the two were not seen alike.
+fn ranked(mean: Vec<f32>, harder: Harder, train: usize) -> ScoreSummary {
+    let mut summary = ranked_alike(mean.get(..train).unwrap_or(&mean), harder);
+    let test = ranked_alike(mean.get(train..).unwrap_or(&[]), harder);
+    summary.rank.extend(test.rank);
+    summary.hardness.extend(test.hardness);
+    summary.ranked = [summary.ranked[0], test.ranked[0]];
+    ScoreSummary { mean, ..summary }
+}
+
+fn ranked_alike(mean: &[f32], harder: Harder) -> ScoreSummary {
     let sign = if harder == Harder::High { -1.0 } else { 1.0 };
     let mut order: Vec<(f32, usize)> =
         mean.iter().enumerate().filter(|(_, v)| !v.is_nan()).map(|(i, v)| (sign * v, i)).collect();
     order.sort_unstable_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
-    let mut summary =
-        ScoreSummary { rank: vec![0; mean.len()], hardness: vec![0.0; mean.len()], ranked: order.len(), mean };
+    let mut summary = ScoreSummary {
+        rank: vec![0; mean.len()],
+        hardness: vec![0.0; mean.len()],
+        ranked: [order.len(), 0],
+        mean: Vec::new(),
+    };
     let others = order.len().saturating_sub(1).max(1) as f32;
     let mut first = 0;
     for tied in order.chunk_by(|a, b| a.0.total_cmp(&b.0).is_eq()) {
@@ -169,22 +189,28 @@ fn times_forgotten(runs: &[&LiveScores], forgetting: usize, accuracy: usize, tra
     sums.into_iter().map(|(sum, n)| sum / n).collect()
 }
 
-fn forgetting_counts(times: &[f32]) -> ForgettingCounts {
-    let mut counts = ForgettingCounts::default();
-    for times in times {
-        if times.is_nan() {
-            counts.never_learned += 1;
-            continue;
-        }
-        let k = times.round() as usize;
-        if counts.times.len() <= k {
-            counts.times.resize(k + 1, 0);
-        }
-        if let Some(entry) = counts.times.get_mut(k) {
-            *entry += 1;
+/// The histogram of each run, averaged over the runs. An average of the examples' means would hide the tail.
+fn forgetting_counts(runs: &[&LiveScores], forgetting: usize, accuracy: usize, train: usize) -> ForgettingCounts {
+    let mut never_learned = 0_usize;
+    let mut sums: Vec<usize> = Vec::new();
+    for run in runs {
+        let (Some(times), Some(right)) = (run.values.get(forgetting), run.values.get(accuracy)) else { continue };
+        for (times, right) in times.iter().zip(right).take(train).filter(|(times, _)| times.is_finite()) {
+            if *right <= 0.0 {
+                never_learned += 1;
+                continue;
+            }
+            let k = *times as usize;
+            if sums.len() <= k {
+                sums.resize(k + 1, 0);
+            }
+            if let Some(sum) = sums.get_mut(k) {
+                *sum += 1;
+            }
         }
     }
-    counts
+    let per_run = |sum: usize| sum as f64 / runs.len().max(1) as f64;
+    ForgettingCounts { never_learned: per_run(never_learned), times: sums.into_iter().map(per_run).collect() }
 }
 
 fn most_forgotten(times: &[f32]) -> Vec<(usize, f32)> {
@@ -201,11 +227,10 @@ mod tests {
 
     #[test]
     fn tied_examples_share_the_smaller_rank_and_the_easier_shade() {
-        let high = ranked(vec![3.0, 1.0, 3.0, f32::NAN, 0.0], Harder::High);
-        assert_eq!(high.rank, [1, 3, 1, 0, 4]);
+        let high = ranked(vec![3.0, 1.0, 3.0, f32::NAN, 0.0, 9.0, 7.0], Harder::High, 5);
+        assert_eq!(high.rank, [1, 3, 1, 0, 4, 1, 2]);
         assert_eq!(high.hardness[..2], [2.0 / 3.0, 1.0 / 3.0]);
-        assert_eq!(high.ranked, 4);
-        assert_eq!(ranked(vec![3.0, 1.0], Harder::Low).rank, [2, 1]);
+        assert_eq!(ranked(vec![3.0, 1.0], Harder::Low, 2).rank, [2, 1]);
     }
 
     #[test]
@@ -220,7 +245,7 @@ mod tests {
             view.progress.id.label = "both".into();
             view.scores = Some(std::sync::Arc::new(LiveScores { epoch: 1, values: vec![values], predicted }));
         }
-        assert_eq!(rank_ranges("both", &views, 0, Harder::High), [(1, 1), (2, 3), (2, 3)]);
+        assert_eq!(rank_ranges("both", &views, 0, Harder::High, 3), [(1, 1), (2, 3), (2, 3)]);
         let examples = Examples {
             ids: vec![0, 1, 2],
             class_names: vec!["a".into(), "b".into(), "c".into()],
@@ -243,8 +268,9 @@ mod tests {
         let times = times_forgotten(&runs.iter().collect::<Vec<_>>(), 0, 1, 3);
         // The first was learned in one run only: that run's count stands.
         assert_eq!(times[..2], [2.0, 0.5]);
-        let counts = forgetting_counts(&times);
-        assert_eq!((counts.never_learned, counts.times), (1, vec![0, 1, 1]));
+        let counts = forgetting_counts(&runs.iter().collect::<Vec<_>>(), 0, 1, 3);
+        // Per run: 1 and 2 never learned; forgotten 0 times: 1 and 0; once: 0 and 1; twice: 1 and 0.
+        assert_eq!(counts, ForgettingCounts { never_learned: 1.5, times: vec![0.5, 0.5, 0.5] });
         assert_eq!(most_forgotten(&times), [(0, 2.0), (1, 0.5)]);
     }
 

@@ -105,7 +105,7 @@ impl Library {
             }
             Question::RankRanges { model, score, views } => {
                 let harder = self.scores.get(score).map_or(Harder::High, |score| score.harder);
-                let ranges = Arc::new(summary::rank_ranges(&model, &views, score, harder));
+                let ranges = Arc::new(summary::rank_ranges(&model, &views, score, harder, self.examples.train));
                 Reply::RankRanges { model, score, ranges }
             }
             Question::Story { example, runs } => {

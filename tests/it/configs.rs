@@ -65,6 +65,32 @@ fn a_value_that_cannot_be_names_its_key_and_line() {
 }
 
 #[test]
+fn a_value_has_its_line_however_the_table_is_written() {
+    let small = |train: &str| {
+        format!("name = \"s\"\n[data]\nsource = \"embedded\"\n{train}\n[[model]]\nname = \"mlp-8x1\"\nreplicates = 1\n")
+    };
+    for train in [
+        "[train]\nepochs = 1\noptimizer = { momentum = 0.5,\n  lr = -1.0 }",
+        "[train]\nepochs = 1\noptimizer.momentum = 0.5\noptimizer.lr = -1.0",
+        "[train]\nepochs = 1\n[train.optimizer]\nlr = -1.0",
+    ] {
+        let text = small(train);
+        let line = text.lines().position(|line| line.contains("lr = -1")).unwrap() + 1;
+        assert_says(&error(&text, &[]), &[&format!("study.toml:{line}: train.optimizer.lr")]);
+    }
+}
+
+#[test]
+fn what_a_later_version_brings_says_so() {
+    for line in ["steps = 100", "observe_every = 2", "batch_size = \"full\"", "loss = \"0-hinge\""] {
+        let text = SMALL.replace("batch_size = 32\n", "").replace("seed = 3", &format!("seed = 3\n{line}"));
+        assert_says(&error(&text, &[]), &["study.toml:", line.split(' ').next().unwrap(), "this version"]);
+    }
+    let text = SMALL.replace("name = \"mlp-16x1\"", "name = \"mlp-16x1\"\nholdout = 0.1");
+    assert_says(&error(&text, &[]), &["model.1.holdout", "not yet"]);
+}
+
+#[test]
 fn set_changes_values_by_dotted_paths_and_list_places() {
     let settings = [
         "train.epochs=2",
@@ -84,7 +110,8 @@ fn set_changes_values_by_dotted_paths_and_list_places() {
 
 #[test]
 fn a_bad_set_says_which_one_and_why() {
-    assert_says(&error(SMALL, &["train.batch_size=0"]), &["train.batch_size", "at least 1"]);
+    assert_says(&error(SMALL, &["train.batch_size=0"]), &["--set train.batch_size=0", "at least 1"]);
+    assert_says(&error(SMALL, &["train.optimizer={ lr = -1.0 }"]), &["--set train.optimizer", "train.optimizer.lr"]);
     assert_says(&error(SMALL, &["train.epohcs=2"]), &["--set", "epohcs", "did you mean `epochs`"]);
     assert_says(&error(SMALL, &["train.epochs"]), &["--set train.epochs", "key=value"]);
     assert_says(&error(SMALL, &["model.9.replicates=2"]), &["--set", "`9`"]);

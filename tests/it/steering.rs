@@ -67,7 +67,11 @@ fn skip_leaves_mid_epoch_and_retry_brings_it_back() {
     running.crew.commands.send(Command::Retry(id("net", 0))).unwrap();
     running.crew.commands.send(Command::Next(id("net", 0))).unwrap();
     running.crew.commands.send(Command::Skip(id("net", 1))).unwrap();
-    let _ = progress_when(&running, "it runs again", |all| of(all, "net", 0).state == State::Running);
+    let _ = progress_when(&running, "it runs again", |all| {
+        of(all, "net", 0).state == State::Running && of(all, "net", 0).epochs_done > 0
+    });
+    let view = running.board.snapshot().into_iter().find(|view| view.progress.id == id("net", 0)).unwrap();
+    assert_eq!(view.margins.len(), view.progress.epochs_done as usize, "what was lost is not shown any more");
     running.crew.end(false);
 }
 

@@ -205,6 +205,39 @@ assert [row["split"] for row in rows] == ["train"] * 3 + ["test"] * 2
 print("read everything")
 "#;
 
+/// Reads a .safetensors file by its published format alone: length, JSON, bytes.
+fn published_format(bytes: &[u8]) -> BTreeMap<String, (String, Vec<u64>, Vec<u8>)> {
+    let length = usize::try_from(u64::from_le_bytes(bytes[..8].try_into().unwrap())).unwrap();
+    let header: serde_json::Value = serde_json::from_slice(&bytes[8..8 + length]).unwrap();
+    let body = &bytes[8 + length..];
+    let entries = header.as_object().unwrap().iter().filter(|(name, _)| *name != "__metadata__");
+    let tensor = |(name, entry): (&String, &serde_json::Value)| {
+        let number = |value: &serde_json::Value| value.as_u64().unwrap();
+        let offsets: Vec<usize> =
+            entry["data_offsets"].as_array().unwrap().iter().map(|v| number(v) as usize).collect();
+        let shape = entry["shape"].as_array().unwrap().iter().map(number).collect();
+        let dtype = entry["dtype"].as_str().unwrap().to_owned();
+        (name.clone(), (dtype, shape, body[offsets[0]..offsets[1]].to_vec()))
+    };
+    entries.map(tensor).collect()
+}
+
+#[test]
+fn safetensors_files_follow_the_published_format() {
+    let folder = tempfile::tempdir().unwrap();
+    let dir = ReplicateDir::at(folder.path());
+    let weights = [1.5_f32, -2.0, f32::NAN, 0.25, 1e-30, 7.0];
+    dir.write_weights(&BTreeMap::from([("fc.weight".to_owned(), Tensor::new(&[2, 3], weights.as_slice()))])).unwrap();
+    let tensors = published_format(&std::fs::read(folder.path().join("weights.safetensors")).unwrap());
+    let bytes: Vec<u8> = weights.iter().flat_map(|value| value.to_le_bytes()).collect();
+    assert_eq!(tensors, BTreeMap::from([("fc.weight".to_owned(), ("F32".to_owned(), vec![2, 3], bytes))]));
+    let scores =
+        [StoredScore { name: "el2n@2".into(), values: vec![0.5, f32::NAN], conventions: serde_json::json!({"a": 1}) }];
+    dir.write_scores(&scores).unwrap();
+    let tensors = published_format(&std::fs::read(folder.path().join("scores.safetensors")).unwrap());
+    assert_eq!((tensors["el2n@2"].0.as_str(), tensors["el2n@2"].1.as_slice()), ("F32", [2].as_slice()));
+}
+
 #[test]
 fn numpy_safetensors_and_pyarrow_open_what_is_written() {
     let folder = tempfile::tempdir().unwrap();

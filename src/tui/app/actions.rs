@@ -2,10 +2,11 @@
 
 use super::{App, Confirmed, Effect, Overlay};
 use crate::store::record::State;
+use crate::train::eta;
 use crate::train::events::{Command, Target};
 use crate::tui::keys::Action;
 use crate::tui::tabs::Tab;
-use crate::tui::{Outcome, eta, format};
+use crate::tui::{Outcome, format};
 
 impl App {
     /// Does an action, or says why it cannot be done.
@@ -255,7 +256,7 @@ impl App {
     }
 
     fn trains_here(&self) -> bool {
-        self.session.commands.is_some() && self.running() > 0
+        self.session.commands.is_some() && self.under_way() > 0
     }
 
     fn quit(&mut self) {

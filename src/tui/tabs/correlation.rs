@@ -204,9 +204,10 @@ fn scatter(app: &App, buf: &mut Buffer, area: Rect, matrices: &[Matrix]) {
     let mut plot = Plot::new(inner, (0.0, 1.0), (0.0, 1.0), 1);
     // More dots than these would fill the pane and say nothing.
     let most = usize::from(inner.width) * usize::from(inner.height);
-    let every = (x.ranked / most.max(1)).max(1);
+    let every = (x.ranked[0] / most.max(1)).max(1);
     let both = x.hardness.iter().zip(&y.hardness).zip(x.rank.iter().zip(&y.rank));
-    let ranked = both.filter(|(_, (a, b))| **a > 0 && **b > 0).map(|(hardness, _)| hardness);
+    let ranked =
+        both.take(app.session.examples.train).filter(|(_, (a, b))| **a > 0 && **b > 0).map(|(hardness, _)| hardness);
     for (a, b) in ranked.step_by(every) {
         plot.point(f64::from(*a), f64::from(*b), theme.difficulty((a + b) / 2.0));
     }
@@ -237,9 +238,12 @@ fn explain(app: &App, buf: &mut Buffer, area: Rect) {
     let inner = pane(buf, area, theme, vec![Span::styled("What this is", theme.strong())], false);
     let inner = Rect { x: inner.x + 1, width: inner.width.saturating_sub(2), ..inner };
     let mut text = Vec::new();
-    for (head, sentence) in TEXT {
+    // The matrix that is shown or focused comes first: a low pane has room for one.
+    let which = app.correlation.matrix.min(2);
+    let order = [which].into_iter().chain((0..TEXT.len()).filter(|place| *place != which));
+    for (head, sentence) in order.filter_map(|place| TEXT.get(place)) {
         if !head.is_empty() {
-            text.push(Line::styled(head, theme.strong()));
+            text.push(Line::styled(*head, theme.strong()));
         }
         text.extend(format::wrap(sentence, inner.width.into()).into_iter().map(|part| Line::styled(part, theme.dim())));
         text.push(Line::raw(""));
@@ -263,7 +267,7 @@ fn reading(app: &App, matrices: &[Matrix]) -> String {
         return format!("{row} and {column}: no value here; {runs}.");
     }
     let n = examples_behind(app, row, column);
-    let interval = match (which, interval(value, n)) {
+    let interval = match (which, shown_interval(value, n)) {
         (0, Some((low, high))) if row != column => {
             format!(" (95 % {} to {})", format::number(low), format::number(high))
         }
@@ -280,16 +284,7 @@ fn reading(app: &App, matrices: &[Matrix]) -> String {
 /// Examples in which both scores exist.
 fn examples_behind(app: &App, row: &str, column: &str) -> usize {
     let scores = app.session.scores.iter().zip(app.summary().map(|s| s.scores.as_slice()).unwrap_or_default());
-    scores.filter(|(score, _)| score.name == row || score.name == column).map(|(_, s)| s.ranked).min().unwrap_or(0)
-}
-
-/// Fisher's 95 % interval of a rank correlation over n examples, with Bonett and Wright's standard error (2000).
-fn interval(rho: f64, n: usize) -> Option<(f64, f64)> {
-    if n < 4 || rho.abs() >= 1.0 {
-        return None;
-    }
-    let half = 1.96 * ((1.0 + rho * rho / 2.0) / (n as f64 - 3.0)).sqrt();
-    Some(((rho.atanh() - half).tanh(), (rho.atanh() + half).tanh()))
+    scores.filter(|(score, _)| score.name == row || score.name == column).map(|(_, s)| s.ranked[0]).min().unwrap_or(0)
 }
 
 /// What will come here, and when.
@@ -312,16 +307,21 @@ fn empty(app: &App, buf: &mut Buffer, body: Rect) -> String {
     text
 }
 
+/// The 95 % interval of a correlation, where there is one to show.
+fn shown_interval(rho: f64, n: usize) -> Option<(f64, f64)> {
+    (n >= 4 && rho.abs() < 1.0).then(|| crate::analysis::correlation::interval(rho, n, 0.95))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn the_interval_holds_the_correlation_and_shrinks_with_n() {
-        let (low, high) = interval(0.5, 100).unwrap();
+        let (low, high) = shown_interval(0.5, 100).unwrap();
         assert!((low - 0.326).abs() < 0.001 && (high - 0.641).abs() < 0.001, "{low} {high}");
-        let wider = interval(0.5, 20).unwrap();
+        let wider = shown_interval(0.5, 20).unwrap();
         assert!(wider.0 < low && wider.1 > high);
-        assert_eq!((interval(1.0, 100), interval(0.5, 3)), (None, None));
+        assert_eq!((shown_interval(1.0, 100), shown_interval(0.5, 3)), (None, None));
     }
 }

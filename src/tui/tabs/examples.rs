@@ -276,7 +276,10 @@ fn missing_or_rank(app: &App, example: usize) -> String {
                 format!("{} to {} epochs", summary.epochs.0, summary.epochs.1)
             };
             let runs = format::plural(summary.runs, "run", "runs");
-            let (rank, all) = (format::count(*rank as usize), format::count(values.ranked));
+            let (rank, all) = (
+                format::count(*rank as usize),
+                format::count(values.ranked[usize::from(example >= app.session.examples.train)]),
+            );
             format!("; hardest {rank} of {all} by {}, mean of {runs} after {epochs}.", score.1.name)
         }
         _ if app.session.examples.split(example) == "test" => {

@@ -99,14 +99,11 @@ fn reading(app: &App) -> String {
         sentences.push(format!("90 % of its margins lie between {} and {}.", range[0], range[1]));
     }
     if let Some((summary, counts)) = app.summary().and_then(|s| Some((s, s.forgetting.as_ref()?))) {
-        let learned: usize = counts.times.iter().sum();
-        let never = counts.times.first().copied().unwrap_or(0);
-        let forgotten = format::percent((learned - never) as f64 / (learned + counts.never_learned).max(1) as f64);
-        let runs = format::plural(summary.runs, "run", "runs");
-        sentences.push(format!(
-            "Over {runs} of {}, {forgotten} of the examples were forgotten once or more on average.",
-            summary.model
-        ));
+        let learned: f64 = counts.times.iter().sum();
+        let kept = counts.times.first().copied().unwrap_or(0.0);
+        let forgotten = format::percent((learned - kept) / (learned + counts.never_learned).max(1.0));
+        let whose = if summary.runs > 1 { "On average a" } else { "The" };
+        sentences.push(format!("{whose} run of {} forgot {forgotten} of the examples at least once.", summary.model));
     }
     sentences.join(" ")
 }

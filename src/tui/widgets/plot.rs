@@ -178,7 +178,7 @@ impl Plot {
             let Some(row) = self.row(value) else { continue };
             // The middle's number gives way where the plot is low.
             if taken.iter().all(|other: &u16| row.abs_diff(*other) > 0) {
-                line_right(buf, self.area.x - 1, row, AXIS - 1, Line::styled(format::number(value), theme.dim()));
+                line_right(buf, self.area.x - 1, row, AXIS - 1, Line::styled(short(value), theme.dim()));
                 taken.push(row);
             }
         }
@@ -210,6 +210,12 @@ pub fn range(values: impl IntoIterator<Item = f64>) -> (f64, f64) {
         .filter(|value| value.is_finite())
         .fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), value| (low.min(value), high.max(value)));
     if low > high { (-1.0, 1.0) } else { (low, high) }
+}
+
+/// A number that fits the axis: a cut one would be another number.
+fn short(value: f64) -> String {
+    let text = format::number(value);
+    if text.chars().count() < usize::from(AXIS) { text } else { format!("{value:.0e}") }
 }
 
 #[cfg(test)]

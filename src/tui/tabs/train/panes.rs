@@ -50,12 +50,13 @@ fn about(summary: &Summary) -> String {
 /// A bar per number of forgetting events; what doesn't fit is taken together in the last one.
 fn counted(app: &App, counts: &ForgettingCounts, rows: usize) -> Vec<Bar> {
     let theme = app.theme;
-    let mut bars = vec![Bar { name: "never learned".into(), count: counts.never_learned, style: theme.bad() }];
+    let mut bars =
+        vec![Bar { name: "never learned".into(), count: counts.never_learned.round() as usize, style: theme.bad() }];
     let fit = rows.saturating_sub(1).max(1);
     let last = counts.times.len().max(1) - 1;
     for (times, count) in counts.times.iter().enumerate().take(fit) {
         let cut = times + 1 == fit && times < last;
-        let count = if cut { counts.times.iter().skip(times).sum() } else { *count };
+        let count = if cut { counts.times.iter().skip(times).sum::<f64>() } else { *count }.round() as usize;
         let name = match (times, cut) {
             (_, true) => format!("{times} or more"),
             (1, _) => "1 time".into(),
@@ -66,7 +67,6 @@ fn counted(app: &App, counts: &ForgettingCounts, rows: usize) -> Vec<Bar> {
     bars
 }
 
-/// Pictures of the examples that were forgotten most often so far.
 /// The label, and what most runs take the example for where it differs.
 fn caption(app: &App, summary: &Summary, example: usize) -> String {
     let examples = &app.session.examples;
@@ -78,6 +78,7 @@ fn caption(app: &App, summary: &Summary, example: usize) -> String {
     }
 }
 
+/// Pictures of the examples that were forgotten most often so far.
 fn most_forgotten(app: &App, view: &mut View, buf: &mut Buffer, area: Rect, summary: &Summary) {
     let theme = app.theme;
     let Some(dataset) = &app.session.dataset else { return };

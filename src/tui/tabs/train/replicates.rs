@@ -8,11 +8,12 @@ use ratatui::text::{Line, Span};
 use super::{glyph, word};
 use crate::store::record::State;
 use crate::train::board::Progress;
+use crate::train::eta;
 use crate::tui::app::App;
+use crate::tui::format;
 use crate::tui::screen::{Target, View};
 use crate::tui::theme::Theme;
 use crate::tui::widgets::{bars, line, line_right, pane, scrolled};
-use crate::tui::{eta, format};
 
 /// Where the columns begin and end, from the room there is.
 struct Columns {

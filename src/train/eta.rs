@@ -99,6 +99,7 @@ mod tests {
             seed: 0,
             device: "cpu".into(),
             state,
+            elsewhere: false,
             reason: None,
             non_finite: false,
             epochs_done,

@@ -1,0 +1,221 @@
+//! What a script sees: exit codes, plain lines, tables and JSON of the real program.
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+use crate::studies::{SMALL, id};
+
+fn program(home: &Path, arguments: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_diffscope"));
+    command.args(arguments).env("XDG_STATE_HOME", home.join("state")).env("XDG_CONFIG_HOME", home.join("config"));
+    command.output().unwrap()
+}
+
+fn out(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+fn err(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+/// A config and a folder for it; `settings` go to `run`.
+fn run(home: &Path, settings: &[&str]) -> (String, Output) {
+    let config = home.join("small.toml");
+    std::fs::write(&config, SMALL).unwrap();
+    let (config, dir) = (config.display().to_string(), home.join("study").display().to_string());
+    let mut arguments = vec!["run", &config, "--headless", "--dir", &dir];
+    for setting in settings {
+        arguments.extend(["--set", setting]);
+    }
+    let output = program(home, &arguments);
+    (dir, output)
+}
+
+#[test]
+fn a_headless_run_prints_its_epochs_and_a_summary_and_the_other_commands_read_it() {
+    let home = tempfile::tempdir().unwrap();
+    let (dir, output) = run(home.path(), &["train.epochs=2", "scores.el2n={ epoch = 9 }"]);
+    assert_eq!(output.status.code(), Some(0), "{}", err(&output));
+    let text = out(&output);
+    for part in
+        ["net/000 epoch 1/2", "mlp-16x1/001 epoch 2/2", "4 finished", "diffscope open", "note: net: milestones 2"]
+    {
+        assert!(text.contains(part), "no `{part}` in\n{text}");
+    }
+    assert!(text.contains("`el2n@9` needs epoch 9"), "{text}");
+
+    let status: serde_json::Value =
+        serde_json::from_str(&out(&program(home.path(), &["status", &dir, "--json"]))).unwrap();
+    let replicates = status["replicates"].as_array().unwrap();
+    assert_eq!(replicates.len(), 4);
+    assert!(replicates.iter().all(|one| one["state"] == "finished" && one["epochs_committed"] == 2));
+
+    let summary: serde_json::Value =
+        serde_json::from_str(&out(&program(home.path(), &["analyze", &dir, "--json"]))).unwrap();
+    assert_eq!((summary["analysis"].as_str(), summary["study"].as_str()), (Some("summary"), Some("small")));
+    let net = &summary["results"][0];
+    assert_eq!((net["model"].as_str(), net["finished"].as_u64()), (Some("net"), Some(2)));
+    let score =
+        |name: &str| net["scores"].as_array().unwrap().iter().find(|score| score["score"] == name).unwrap().clone();
+    assert_eq!((score("aum")["n"].as_u64(), score("aum")["direction"].as_str()), (Some(200), Some("low")));
+    assert_eq!((score("el2n@9")["n"].as_u64(), &score("el2n@9")["mean"]), (Some(0), &serde_json::Value::Null));
+
+    let both = [
+        "analyze",
+        &dir,
+        "correlation",
+        "--json",
+        "--with",
+        &dir,
+        "--model",
+        "net",
+        "--model",
+        "small/net",
+        "--score",
+        "aum",
+        "--score",
+        "loss",
+    ];
+    let both: serde_json::Value = serde_json::from_str(&out(&program(home.path(), &both))).unwrap();
+    let results = both["results"].as_array().unwrap();
+    assert_eq!(
+        results.iter().map(|result| result["model"].as_str().unwrap()).collect::<Vec<_>>(),
+        ["net", "small/net"]
+    );
+    assert_eq!(results[0]["mean_mean"], results[1]["mean_mean"], "the same study beside itself");
+    assert!(results[0]["mean_mean"][0][1].as_f64().unwrap() > 0.5, "loss and aum order examples alike");
+
+    let opened = program(home.path(), &["open"]);
+    assert!(opened.status.success() && out(&opened).contains("4 finished"), "{}", err(&opened));
+}
+
+#[test]
+fn what_cannot_be_asked_yet_or_at_all_exits_with_2_and_says_what_to_do() {
+    let home = tempfile::tempdir().unwrap();
+    let config = home.path().join("small.toml");
+    std::fs::write(&config, SMALL).unwrap();
+    let config = config.display().to_string();
+    let dir = home.path().join("never").display().to_string();
+    for (arguments, says) in [
+        (vec!["run", &config, "--dir", &dir, "--detach"], "--detach is not yet in this version"),
+        (vec!["run", &config, "--dir", &dir, "--shard", "1/2"], "--shard is not yet"),
+        (vec!["run", &config, "--dir", &dir, "--device", "cuda:99"], "without CUDA"),
+        (vec!["run", &config, "--dir", &dir, "--device", "tpu"], "no such device"),
+        (vec!["run", &config, "--dir", &dir, "--jobs", "0"], "--jobs"),
+        (vec!["run", &config, "--dir", &dir, "--set", "data.limit=99999"], "data.limit"),
+        (vec!["open"], "no study was opened yet"),
+    ] {
+        let output = program(home.path(), &arguments);
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {}", err(&output));
+        assert!(err(&output).contains(says), "{arguments:?}: {}", err(&output));
+    }
+    assert!(!Path::new(&dir).exists(), "nothing was made");
+    let plan = program(home.path(), &["run", &config, "--dir", &dir, "--dry-run"]);
+    assert!(plan.status.success() && out(&plan).contains("net: 2 replicates of resnet8-4 ("), "{}", out(&plan));
+    assert!(!Path::new(&dir).exists(), "a dry run makes nothing");
+}
+
+#[test]
+fn questions_and_options_that_do_not_fit_are_refused_by_name() {
+    let home = tempfile::tempdir().unwrap();
+    let (dir, _) = run(home.path(), &["train.epochs=1", "model.0.replicates=1", "model.1.replicates=1"]);
+    for (more, says) in [
+        (vec!["stability"], "not yet in this version"),
+        (vec!["corelation"], "did you mean `correlation`?"),
+        (vec!["correlation", "--score", "aumm"], "did you mean `aum`?"),
+        (vec!["correlation", "--model", "vgg"], "there are net, mlp-16x1"),
+        (vec!["correlation", "--draws", "5"], "--draws"),
+        (vec!["--role", "val"], "--role val"),
+    ] {
+        let output = program(home.path(), &[vec!["analyze", dir.as_str()], more.clone()].concat());
+        assert_eq!(output.status.code(), Some(2), "{more:?}: {}", err(&output));
+        assert!(err(&output).contains(says), "{more:?}: {}", err(&output));
+    }
+}
+
+#[test]
+fn a_run_that_diverges_in_its_very_last_step_is_flagged_and_exits_with_3() {
+    let home = tempfile::tempdir().unwrap();
+    // One step in all: its loss is taken before it, so only the passes after it can tell.
+    let settings = [
+        "train.epochs=1",
+        "train.batch_size=200",
+        "train.optimizer.lr=1e6",
+        "model.0.name=mlp-32x8",
+        "model.0.replicates=1",
+        "model.1.optimizer={ lr = 0.01 }",
+        "model.1.replicates=1",
+        "scores={}",
+    ];
+    let (dir, output) = run(home.path(), &settings);
+    assert_eq!(output.status.code(), Some(3), "{}\n{}", out(&output), err(&output));
+    let summary: serde_json::Value =
+        serde_json::from_str(&out(&program(home.path(), &["analyze", &dir, "--json"]))).unwrap();
+    assert_eq!(
+        (summary["results"][0]["non_finite"].as_u64(), &summary["results"][0]["test_accuracy"]),
+        (Some(1), &serde_json::Value::Null)
+    );
+    assert_eq!(summary["results"][1]["non_finite"].as_u64(), Some(0));
+}
+
+#[test]
+fn one_damaged_replicate_is_shown_as_failed_and_the_others_are_still_read() {
+    let home = tempfile::tempdir().unwrap();
+    let (dir, _) = run(home.path(), &["train.epochs=1"]);
+    let broken = Path::new(&dir).join("replicates/net/000");
+    for (file, content) in [("scores.safetensors", "no tensors"), ("replicate.json", "{\"state\":")] {
+        std::fs::write(broken.join(file), content).unwrap();
+        let status = program(home.path(), &["analyze", &dir, "--json"]);
+        assert!(status.status.success(), "{file}: {}", err(&status));
+        let summary: serde_json::Value = serde_json::from_str(&out(&status)).unwrap();
+        assert_eq!(
+            (summary["results"][0]["finished"].as_u64(), summary["results"][0]["failed"].as_u64()),
+            (Some(1), Some(1)),
+            "{file}"
+        );
+    }
+    let status = out(&program(home.path(), &["status", &dir]));
+    assert!(status.contains("replicate.json") && status.contains("delete its folder"), "{status}");
+    std::fs::remove_dir_all(&broken).unwrap();
+    let (_, output) = run(home.path(), &["train.epochs=1"]);
+    assert_eq!(output.status.code(), Some(0), "{}", err(&output));
+}
+
+#[test]
+fn a_resume_without_the_rows_it_counts_on_is_refused() {
+    let temp = tempfile::tempdir().unwrap();
+    let dir = temp.path().join("s");
+    let more = ["train.epochs=300", "model.0.replicates=1", "model.1.replicates=1"];
+    let running = crate::studies::start(&dir, &more, 1);
+    let _ = crate::studies::progress_when(&running, "it has a checkpoint", |all| all[0].epochs_committed > 0);
+    running.crew.end(false);
+    std::fs::remove_file(running.folder.replicate(&id("net", 0)).observations().join("predicted.npy")).unwrap();
+    let running = crate::studies::start(&dir, &more, 1);
+    let all = crate::studies::progress_when(&running, "it is refused", |all| {
+        all[0].state == diffscope::store::record::State::Failed
+    });
+    assert!(all[0].reason.as_ref().unwrap().contains("delete the folder"), "{:?}", all[0].reason);
+    running.crew.end(false);
+}
+
+#[test]
+fn a_state_folder_that_cannot_be_written_does_not_stop_a_study() {
+    let home = tempfile::tempdir().unwrap();
+    std::fs::write(home.path().join("state"), "a file where the folder should be").unwrap();
+    let (_, output) = run(home.path(), &["train.epochs=1", "model.0.replicates=1", "model.1.replicates=1"]);
+    assert_eq!(output.status.code(), Some(0), "{}", err(&output));
+    assert!(out(&output).contains("note: "), "{}", out(&output));
+}
+
+#[test]
+fn a_study_folder_changed_by_hand_is_trusted_no_more_than_a_config() {
+    let home = tempfile::tempdir().unwrap();
+    let (dir, _) = run(home.path(), &["train.epochs=1", "model.0.replicates=1", "model.1.replicates=1"]);
+    let file = Path::new(&dir).join("study.toml");
+    let text = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(&file, text.replace("label = \"net\"", "label = \"../../../net\"")).unwrap();
+    let output = program(home.path(), &["status", &dir]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(err(&output).contains("study.toml") && err(&output).contains("names a folder"), "{}", err(&output));
+}
