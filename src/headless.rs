@@ -86,10 +86,11 @@ fn describe(event: &Event, views: &[ReplicateView]) -> Option<String> {
     match event {
         Event::Epoch { id, epoch, train_loss, train_accuracy, test_accuracy, seconds } => {
             let progress = views.iter().map(|view| &view.progress).find(|progress| progress.id == *id)?;
+            let loss = if train_loss.is_finite() { format!("{train_loss:.4}") } else { "not finite".to_owned() };
             let all: Vec<&Progress> = views.iter().map(|view| &view.progress).collect();
             let share = eta::study_share(&all) * 100.0;
             Some(format!(
-                "{id} epoch {epoch}/{}  loss {train_loss:.4}  train {train_accuracy:.3}  test {test_accuracy:.3}  \
+                "{id} epoch {epoch}/{}  loss {loss}  train {train_accuracy:.3}  test {test_accuracy:.3}  \
                  {seconds:.1} s  {:.0} examples/s  [{share:.0} % of all]",
                 progress.epochs, progress.examples_per_s
             ))

@@ -1,7 +1,5 @@
 //! `diffscope` alone: the demo study, in the user's state folder; opened again when it is finished.
 
-use std::io::IsTerminal;
-
 use super::Exit;
 use super::launch::{Launch, Prepared};
 use crate::cli::Cli;
@@ -18,7 +16,7 @@ pub const DEMO: &str = include_str!("../../configs/demo.toml");
 /// # Errors
 /// As `run`.
 pub fn demo(cli: &Cli) -> Result<Exit> {
-    let headless = cli.headless || !std::io::stdout().is_terminal();
+    let headless = cli.headless || !super::has_screen();
     loop {
         let config = Config::parse(DEMO, "configs/demo.toml", &[])?;
         let mut prepared = Prepared::new(&config, std::path::PathBuf::new())?;

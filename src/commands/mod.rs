@@ -11,7 +11,7 @@ pub mod run;
 pub mod screen;
 pub mod status;
 
-use std::io::{ErrorKind, Write};
+use std::io::{ErrorKind, IsTerminal, Write};
 use std::process::ExitCode;
 
 use crate::{Error, Result};
@@ -35,6 +35,12 @@ impl From<Exit> for ExitCode {
             Exit::Interrupted => Self::from(130),
         }
     }
+}
+
+/// Whether the workbench can be shown: standard output is a terminal that can do more than print lines.
+pub(crate) fn has_screen() -> bool {
+    let can_move = std::env::var_os("TERM").is_some_and(|term| !term.is_empty() && term != "dumb");
+    std::io::stdout().is_terminal() && can_move
 }
 
 /// Prints to standard output; a reader that has gone away (`| head`) is no error, a full disk is.

@@ -1,6 +1,5 @@
 //! `open [DIR]`: the workbench on a study that is finished, or that another process trains.
 
-use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -40,7 +39,7 @@ pub fn open(options: &cli::Open, look: &cli::Screen) -> Result<Exit> {
     let board = Arc::new(Board::of(results::views(&folder, &plan, &examples)));
     // Only a convenience: a state folder that can't be written is no reason not to look.
     let _ = places::remember_last(folder.path());
-    if std::io::stdout().is_terminal() {
+    if super::has_screen() {
         let session = screen::session(&folder, &plan, &examples, &board);
         let reason = "this window only looks; the study's own `diffscope run` trains".to_owned();
         let session = Session { dataset, read_only_reason: Some(reason), notice: missing, ..session };

@@ -1,6 +1,5 @@
 //! `run STUDY.toml`: train a study, with the workbench or with plain lines.
 
-use std::io::IsTerminal;
 use std::path::PathBuf;
 
 use super::launch::{Launch, Prepared};
@@ -22,7 +21,7 @@ pub fn run(options: &cli::Run, screen: &cli::Screen) -> Result<Exit> {
         super::print(&plan_text::describe(&prepared, options.jobs.map(usize::from))?)?;
         return Ok(Exit::Done);
     }
-    let headless = options.headless || !std::io::stdout().is_terminal();
+    let headless = options.headless || !super::has_screen();
     Launch { jobs: options.jobs.map(usize::from), force: options.force, headless, fresh_allowed: false }
         .go(&prepared, screen)
         .map(|ended| ended.exit)

@@ -302,12 +302,12 @@ impl App {
     pub fn receive(&mut self, reply: Reply) {
         match reply {
             Reply::Summary(summary) => {
-                let first = self.summaries.is_empty() && !self.examples.chosen;
                 self.summaries.insert(summary.model.clone(), summary);
                 if !self.examples.frozen {
                     self.rearrange();
                 }
-                if first {
+                // Until a person selects an example, the hardest one is selected.
+                if !self.examples.chosen {
                     self.example = self.examples.jump(0).or(self.example);
                 }
             }

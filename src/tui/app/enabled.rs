@@ -71,7 +71,7 @@ impl App {
         if may { Ok(()) } else { Err(format!("{} is {}: {what}.", progress.id, train::word(progress.state))) }
     }
 
-    fn unfinished(&self) -> bool {
+    pub(in crate::tui) fn unfinished(&self) -> bool {
         self.views.iter().any(|v| matches!(v.progress.state, State::Running | State::Paused | State::Queued))
     }
 

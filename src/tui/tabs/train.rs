@@ -94,7 +94,7 @@ fn reading(app: &App) -> String {
         }
         (None, state) => format!("{} is {} after epoch {}.", progress.id, word(state), progress.epochs_done),
     }];
-    if let Some([low, .., high]) = view.margins.last() {
+    if let Some([low, .., high]) = view.margins.last().filter(|quantiles| !quantiles[0].is_nan()) {
         let range = [low, high].map(|q| format::number(f64::from(*q)));
         sentences.push(format!("90 % of its margins lie between {} and {}.", range[0], range[1]));
     }
@@ -104,6 +104,9 @@ fn reading(app: &App) -> String {
         let forgotten = format::percent((learned - kept) / (learned + counts.never_learned).max(1.0));
         let whose = if summary.runs > 1 { "On average a" } else { "The" };
         sentences.push(format!("{whose} run of {} forgot {forgotten} of the examples at least once.", summary.model));
+    }
+    if app.session.afresh && !app.unfinished() {
+        sentences.push("r runs the demo afresh.".into());
     }
     sentences.join(" ")
 }

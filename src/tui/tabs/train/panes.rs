@@ -27,7 +27,12 @@ pub fn forgetting(app: &App, view: &mut View, buf: &mut Buffer, area: Rect) {
     let inner = pane(buf, area, theme, title, app.train.pane == 1);
     let Some((summary, counts)) = known else {
         let model = app.model_name().unwrap_or("the model");
-        empty(app, buf, inner, &format!("Forgetting counts need the first epoch of a run of {model}."));
+        let left_out = app.summary().map_or(0, |summary| summary.left_out);
+        let text = match left_out {
+            0 => format!("Forgetting counts need the first epoch of a run of {model}."),
+            _ => format!("No run of {model} has finite losses: non-finite runs are left out."),
+        };
+        empty(app, buf, inner, &text);
         return;
     };
     let pictures = app.session.dataset.is_some() && app.pictures != Mode::Off && inner.height >= PICTURE_ROWS + 8;
