@@ -39,11 +39,11 @@ pub struct Cli {
 /// How the workbench looks.
 #[derive(Debug, Clone, Args)]
 pub struct Screen {
-    /// How pictures are drawn; auto asks the terminal once.
-    #[arg(long, value_enum, default_value_t = Graphics::Auto, global = true)]
+    /// Pictures: auto (asks the terminal once), sixel, blocks or off.
+    #[arg(long, value_enum, default_value_t = Graphics::Auto, global = true, hide_possible_values = true)]
     pub graphics: Graphics,
-    /// Colours of the workbench.
-    #[arg(long, value_enum, default_value_t = Theme::Auto, global = true)]
+    /// Colours: auto (asks the terminal), dark, light or colour-blind.
+    #[arg(long, value_enum, default_value_t = Theme::Auto, global = true, hide_possible_values = true)]
     pub theme: Theme,
 }
 
@@ -176,8 +176,8 @@ pub struct Analyze {
     /// Only these scores [default: the first variant of each, without variability].
     #[arg(long = "score", value_name = "SCORE")]
     pub scores: Vec<String>,
-    /// Which examples.
-    #[arg(long, value_enum, default_value_t = Role::Train)]
+    /// Which examples: train, val or test.
+    #[arg(long, value_enum, default_value_t = Role::Train, hide_possible_values = true)]
     pub role: Role,
     /// Random draws, where a question needs any.
     #[arg(long)]
