@@ -61,6 +61,11 @@ pub fn nearest<'a>(wrong: &str, names: impl IntoIterator<Item = &'a str>) -> Opt
     (distance <= 1 + wrong.len() / 3).then_some(name)
 }
 
+/// "; did you mean `x`?" for the end of a message; empty where no name is near.
+pub fn did_you_mean<'a>(wrong: &str, names: impl IntoIterator<Item = &'a str>) -> String {
+    nearest(wrong, names).map_or(String::new(), |near| format!("; did you mean `{near}`?"))
+}
+
 /// Levenshtein distance in characters.
 fn edit_distance(a: &str, b: &str) -> usize {
     let b: Vec<char> = b.chars().collect();

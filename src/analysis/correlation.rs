@@ -19,7 +19,6 @@ pub use answer::answer;
 pub static ANALYSIS: Analysis = Analysis {
     name: "correlation",
     question: "Do the scores measure different things, and how much of that is noise of single runs?",
-    tab: Some('5'),
     run,
 };
 

@@ -25,8 +25,6 @@ pub struct Analysis {
     pub name: &'static str,
     /// What it answers.
     pub question: &'static str,
-    /// The key of its tab, where it has one.
-    pub tab: Option<char>,
     /// Answers it.
     pub run: fn(&Input, &Options) -> Result<Answer>,
 }

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use super::ModelScores;
-use crate::error::nearest;
+use crate::error::did_you_mean;
 use crate::{Error, Result};
 
 /// The name without `@epoch` and settings.
@@ -19,8 +19,7 @@ pub fn base(name: &str) -> &str {
 pub fn scores(model: &ModelScores, wanted: &[String]) -> Result<Vec<usize>> {
     let names: Vec<&str> = model.scores.iter().map(|score| score.name.as_str()).collect();
     if let Some(unknown) = wanted.iter().find(|name| !names.contains(&name.as_str())) {
-        let near = nearest(unknown, names.iter().copied());
-        let near = near.map_or(String::new(), |near| format!("; did you mean `{near}`?"));
+        let near = did_you_mean(unknown, names.iter().copied());
         let known = names.join(", ");
         return Err(Error::Usage(format!("{} has no score `{unknown}`{near}; it has {known}", model.model)));
     }

@@ -6,7 +6,7 @@ use super::{Exit, print};
 use crate::analysis::summary::Replicates;
 use crate::analysis::{self, Analysis, Answer, Input, ModelScores, Options};
 use crate::data::Examples;
-use crate::error::nearest;
+use crate::error::did_you_mean;
 use crate::results;
 use crate::store::folder::StudyFolder;
 use crate::store::record::State;
@@ -63,8 +63,10 @@ fn find(name: &str) -> Result<&'static Analysis> {
     if LATER.contains(&name) {
         return Err(Error::Usage(format!("analyze {name}: not yet in this version, which answers {known_now}")));
     }
-    let near = nearest(name, known()).map_or(String::new(), |near| format!("; did you mean `{near}`?"));
-    Err(Error::Usage(format!("analyze: no question `{name}`{near}; there are {known_now}")))
+    let near = did_you_mean(name, known());
+    let line = |analysis: &&Analysis| format!("\n  {:12} {}", analysis.name, analysis.question);
+    let lines: String = analysis::REGISTRY.iter().map(line).collect();
+    Err(Error::Usage(format!("analyze: no question `{name}`{near}; there are{lines}")))
 }
 
 /// The models of all studies that are looked at.

@@ -1,7 +1,7 @@
 //! Which form of a score is meant? Settings, their defaults, their place in the name, and what a config may say.
 
 use super::ScoreKind;
-use crate::error::nearest;
+use crate::error::did_you_mean;
 use crate::{Error, Result};
 
 /// Something about a score that can be set.
@@ -166,9 +166,4 @@ fn unknown_setting(kind: &ScoreKind, key: &str) -> Error {
     let near = did_you_mean(key, names.iter().copied());
     let takes = if names.is_empty() { "it takes none".to_owned() } else { format!("it takes {}", names.join(", ")) };
     Error::Usage(format!("{}: unknown setting `{key}`{near}; {takes}", kind.name))
-}
-
-/// "; did you mean `x`?" where one of the names is near, else nothing.
-pub(super) fn did_you_mean<'a>(wrong: &str, names: impl IntoIterator<Item = &'a str>) -> String {
-    nearest(wrong, names).map_or(String::new(), |near| format!("; did you mean `{near}`?"))
 }

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use super::settings::{Settings, did_you_mean};
+use super::settings::Settings;
 use super::{Harder, Kind, LATER, Need, Observer, REGISTRY, ScoreKind, Sizes};
+use crate::error::did_you_mean;
 use crate::study::config::Observe;
 use crate::{Error, Result};
 

@@ -324,7 +324,7 @@ impl App {
         let line = match event {
             Event::State { id, state, reason } => {
                 let why = reason.map_or_else(String::new, |reason| format!(": {reason}"));
-                LogLine { text: format!("{id} is {}{why}", train::word(state)), id: Some(id) }
+                LogLine { text: format!("{id} is {}{why}", state.word()), id: Some(id) }
             }
             Event::Epoch { id, epoch, train_loss, train_accuracy, test_accuracy, seconds } => LogLine {
                 text: format!(

@@ -204,7 +204,6 @@ pub fn session_with_commands() -> (Session, Receiver<Command>) {
         jobs: 2,
         history: Arc::new(MadeUp),
         correlate: Arc::new(|model, views| correlate(model, &views)),
-        folder: "demo".into(),
         notice: None,
         afresh: false,
         read_only_reason: None,

@@ -55,6 +55,7 @@ pub enum Action {
     Skip,
     Retry,
     Afresh,
+    TrainNext,
     MoreJobs,
     FewerJobs,
     OwnLog,
@@ -131,6 +132,7 @@ pub const TABLE: &[Binding] = &[
     bind(Train, &[c('R')], Action::Retry, "R", "retry", "queue a failed, skipped or stopped replicate again"),
     bind(Train, &[c('+'), c('=')], Action::MoreJobs, "+", "", "run one replicate more at once"),
     bind(Train, &[c('-')], Action::FewerJobs, "-", "", "run one replicate fewer at once"),
+    bind(Train, &[c('n')], Action::TrainNext, "n", "", "train the selected queued replicate next"),
     bind(Train, &[c('r')], Action::Afresh, "r", "", "delete the finished demo study and run it afresh"),
     bind(
         Train,

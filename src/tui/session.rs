@@ -1,6 +1,5 @@
 //! What is the workbench opened on? A study's names and numbers, its live board, and where to ask for more.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use crossbeam_channel::{Receiver, Sender};
@@ -70,8 +69,6 @@ pub struct Session {
     pub history: Arc<dyn HistorySource>,
     /// The correlation analysis.
     pub correlate: Arc<Correlate>,
-    /// The study's folder.
-    pub folder: PathBuf,
     /// What the user should know from the start, such as why there are no pictures.
     pub notice: Option<String>,
     /// Whether a finished study may be run afresh from here.

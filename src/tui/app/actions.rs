@@ -53,7 +53,9 @@ impl App {
             Action::No => self.overlay = None,
             Action::QuitAfterEpoch => self.quit_after_epoch(),
             Action::QuitNow => self.quit_now(),
-            Action::Pause | Action::PauseAll | Action::Stop | Action::Skip | Action::Retry => self.steer(action),
+            Action::Pause | Action::PauseAll | Action::Stop | Action::Skip | Action::Retry | Action::TrainNext => {
+                self.steer(action);
+            }
             Action::Afresh => {
                 let question = "Delete this demo study and train it again from the start?".to_owned();
                 self.overlay = Some(Overlay::Confirm { question, then: Confirmed::Afresh });
@@ -230,6 +232,10 @@ impl App {
             Action::Pause => self.send(Command::Pause(one)),
             Action::PauseAll if self.running() > 0 => self.send(Command::Pause(Target::All)),
             Action::PauseAll => self.send(Command::Resume(Target::All)),
+            Action::TrainNext => {
+                self.send(Command::Next(progress.id.clone()));
+                self.say(format!("{} is trained next.", progress.id));
+            }
             Action::Stop => {
                 let question = format!("Stop {} after this epoch{epoch}? Its job goes to the next.", progress.id);
                 self.overlay = ask(question, Command::StopAfterEpoch(one));

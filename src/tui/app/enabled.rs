@@ -3,7 +3,7 @@
 use super::App;
 use crate::store::record::State;
 use crate::tui::keys::Action;
-use crate::tui::tabs::{Tab, train};
+use crate::tui::tabs::Tab;
 
 impl App {
     /// Whether an action can be done now.
@@ -11,9 +11,9 @@ impl App {
     /// # Errors
     /// The reason, as a sentence.
     pub fn enabled(&self, action: Action) -> Result<(), String> {
-        use Action::{FewerJobs, MoreJobs, Pause, PauseAll, Retry, Skip, Stop};
+        use Action::{FewerJobs, MoreJobs, Pause, PauseAll, Retry, Skip, Stop, TrainNext};
         match action {
-            Pause | PauseAll | Stop | Skip | Retry | MoreJobs | FewerJobs => {
+            Pause | PauseAll | Stop | Skip | Retry | TrainNext | MoreJobs | FewerJobs => {
                 self.steerable()?;
                 self.steering(action)
             }
@@ -59,16 +59,18 @@ impl App {
         let may = match action {
             Action::Pause => matches!(progress.state, State::Running | State::Paused | State::Queued),
             Action::Stop => progress.state == State::Running,
+            Action::TrainNext => progress.state == State::Queued,
             Action::Skip => matches!(progress.state, State::Running | State::Paused | State::Queued),
             _ => matches!(progress.state, State::Failed | State::Skipped | State::Paused),
         };
         let what = match action {
-            Action::Pause => "only running, waiting and paused replicates can be paused or resumed",
+            Action::Pause => "only running, queued and paused replicates can be paused or resumed",
             Action::Stop => "only a running replicate can be stopped",
+            Action::TrainNext => "only a queued replicate can be trained next",
             Action::Skip => "only what is not done can be skipped",
             _ => "only a failed, skipped or stopped replicate can be retried",
         };
-        if may { Ok(()) } else { Err(format!("{} is {}: {what}.", progress.id, train::word(progress.state))) }
+        if may { Ok(()) } else { Err(format!("{} is {}: {what}.", progress.id, progress.state.word())) }
     }
 
     pub(in crate::tui) fn unfinished(&self) -> bool {

@@ -24,18 +24,6 @@ pub struct Train {
     pub own_log: bool,
 }
 
-/// A state in a word.
-pub fn word(state: State) -> &'static str {
-    match state {
-        State::Queued => "waiting",
-        State::Running => "running",
-        State::Paused => "paused",
-        State::Finished => "finished",
-        State::Failed => "failed",
-        State::Skipped => "skipped",
-    }
-}
-
 /// A state in a glyph.
 pub fn glyph(state: State) -> &'static str {
     match state {
@@ -85,14 +73,14 @@ fn reading(app: &App) -> String {
     };
     let progress = &view.progress;
     let mut sentences = vec![match (&progress.reason, progress.state) {
-        (Some(reason), _) => format!("{} is {}: {reason}.", progress.id, word(progress.state)),
+        (Some(reason), _) => format!("{} is {}: {reason}.", progress.id, progress.state.word()),
         (None, State::Running) if progress.epochs_done >= progress.epochs => {
             format!("{} has ended its last epoch and writes its results.", progress.id)
         }
         (None, State::Running) => {
             format!("{} is in epoch {} of {}.", progress.id, progress.epochs_done + 1, progress.epochs)
         }
-        (None, state) => format!("{} is {} after epoch {}.", progress.id, word(state), progress.epochs_done),
+        (None, state) => format!("{} is {} after epoch {}.", progress.id, state.word(), progress.epochs_done),
     }];
     if let Some([low, .., high]) = view.margins.last().filter(|quantiles| !quantiles[0].is_nan()) {
         let range = [low, high].map(|q| format::number(f64::from(*q)));

@@ -5,7 +5,7 @@ use ratatui::layout::Rect;
 use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 
-use super::{glyph, word};
+use super::glyph;
 use crate::store::record::State;
 use crate::train::board::Progress;
 use crate::train::eta;
@@ -146,7 +146,7 @@ fn last_column(app: &App, progress: &Progress, style: Style) -> (String, Style) 
             };
         }
         State::Finished if progress.seconds > 0.0 => format!("took {}", format::duration(progress.seconds)),
-        state => word(state).into(),
+        state => state.word().into(),
     };
     (text, style)
 }
