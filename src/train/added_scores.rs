@@ -73,7 +73,10 @@ fn fill_one(dir: &ReplicateDir, specs: &[ScoreSpec], labels: &[u16], classes: us
     let (true, Ok(Some(mut stored))) = (record.state == State::Finished, dir.scores()) else { return Ok(()) };
     let lacks = |spec: &&ScoreSpec| stored.iter().all(|score| score.name != spec.name);
     let missing: Vec<&ScoreSpec> = specs.iter().filter(lacks).collect();
-    let (false, Some(observations)) = (missing.is_empty(), dir.open_observations()?) else { return Ok(()) };
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let Ok(Some(observations)) = dir.open_observations() else { return Ok(()) };
     for spec in missing {
         let mut observer = spec.observer(labels.len(), record.observed, classes, record.epochs);
         replay(std::slice::from_mut(&mut observer), &observations, record.epochs_done, labels)?;

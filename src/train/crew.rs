@@ -125,7 +125,7 @@ impl Manager {
             }
             let again = if self.elsewhere.is_empty() { never() } else { after(ASK_AGAIN) };
             select! {
-                recv(again) -> _ => self.waiting.extend(self.elsewhere.drain(..)),
+                recv(again) -> _ => self.look_elsewhere(),
                 recv(done) -> message => if let Ok((id, outcome)) = message { self.record(&id, outcome) },
                 recv(inbox) -> command => match command {
                     Ok(command) => self.obey(command),
@@ -133,6 +133,25 @@ impl Manager {
                     Err(_) => self.quit(Leave::Now),
                 },
             }
+        }
+    }
+
+    /// Shows how far replicates of other processes are; asks for them again where a job is free.
+    fn look_elsewhere(&mut self) {
+        for id in &self.elsewhere {
+            let Ok(Some(record)) = self.context.folder.replicate(id).record() else { continue };
+            let owner = self.owners.get(id).map(|owner| format!("trained by {owner}"));
+            self.context.board.update(id, |view| {
+                view.progress.follow(&record);
+                view.progress.reason = owner;
+                if record.state == State::Finished {
+                    // It counts as finished here when its scores are read, at its turn.
+                    view.progress.state = State::Running;
+                }
+            });
+        }
+        if self.running < self.jobs && self.waiting.is_empty() {
+            self.waiting.extend(self.elsewhere.drain(..));
         }
     }
 

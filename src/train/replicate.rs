@@ -198,6 +198,7 @@ impl<'a, K: Kernels> Run<'a, K> {
             observer.observe(epoch - 1, &self.buffers.epoch, &self.context.dataset.labels);
         }
         self.record.epochs_done = epoch;
+        self.record.step = 0;
         self.record.test_accuracy = Some(tested.accuracy());
         self.passes_after()?;
         let line = EpochLine {

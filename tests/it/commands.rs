@@ -177,7 +177,11 @@ fn one_damaged_replicate_is_shown_as_failed_and_the_others_are_still_read() {
     }
     let status = out(&program(home.path(), &["status", &dir]));
     assert!(status.contains("replicate.json") && status.contains("delete its folder"), "{status}");
-    std::fs::remove_dir_all(&broken).unwrap();
+    // What another replicate's files hold does not stop a run either.
+    std::fs::write(Path::new(&dir).join("replicates/net/001/observations/loss.npy"), "").unwrap();
+    let (_, output) = run(home.path(), &["train.epochs=1", "model.1.replicates=3"]);
+    assert!(out(&output).contains("mlp-16x1/002 finished"), "{}\n{}", out(&output), err(&output));
+    std::fs::remove_dir_all(broken.parent().unwrap()).unwrap();
     let (_, output) = run(home.path(), &["train.epochs=1"]);
     assert_eq!(output.status.code(), Some(0), "{}", err(&output));
 }

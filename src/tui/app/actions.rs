@@ -223,6 +223,8 @@ impl App {
 
     fn steer(&mut self, action: Action) {
         let Some(progress) = self.replicate().map(|view| view.progress.clone()) else { return };
+        // Whoever steers a replicate means this one, also when another becomes the first that runs.
+        self.train.chosen = true;
         let one = Target::One(progress.id.clone());
         let epoch = eta::this_epoch(&progress, self.session.examples.train)
             .map_or_else(String::new, |seconds| format!(" (about {})", format::duration(seconds)));

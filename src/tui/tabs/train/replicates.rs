@@ -18,6 +18,7 @@ use crate::tui::widgets::{bars, line, line_right, pane, scrolled};
 /// Where the columns begin and end, from the room there is.
 struct Columns {
     model: u16,
+    epoch: u16,
     device: u16,
     gauge: u16,
     speed: u16,
@@ -28,9 +29,11 @@ impl Columns {
     fn of(app: &App, width: u16) -> Self {
         let longest = app.models.iter().map(|model| model.chars().count()).max().unwrap_or(5).clamp(5, 16) as u16;
         let device = app.views.iter().map(|v| v.progress.device.chars().count()).max().unwrap_or(0).max(6) as u16;
-        let mut columns = Self { model: longest, device: device + 2, gauge: 0, speed: 9, left: 18 };
+        let digits = app.views.iter().map(|v| v.progress.epochs.to_string().len()).max().unwrap_or(1) as u16;
+        let epoch = (2 * digits + 2).max(9);
+        let mut columns = Self { model: longest, epoch, device: device + 2, gauge: 0, speed: 9, left: 18 };
         // What identifies and what is left stay; the device, then the speed give way to the gauge.
-        let fixed = |c: &Self| 2 + c.model + 5 + c.device + 9 + c.speed + 14 + c.left;
+        let fixed = |c: &Self| 2 + c.model + 5 + c.device + c.epoch + c.speed + 14 + c.left;
         if fixed(&columns) + 10 > width {
             columns.device = 0;
         }
@@ -80,7 +83,7 @@ fn head(theme: Theme, buf: &mut Buffer, area: Rect, columns: &Columns) {
     name("model", columns.model, false);
     name("run", 5, true);
     name("  device", columns.device, false);
-    name("epoch", 9, true);
+    name("epoch", columns.epoch, true);
     name("", columns.gauge, false);
     name("ex/s", columns.speed, true);
     name("train", 7, true);
@@ -107,9 +110,15 @@ fn draw_row(app: &App, buf: &mut Buffer, row: Rect, columns: &Columns, progress:
     x += columns.device;
     let waiting = progress.state == State::Queued && progress.epochs_done == 0;
     if !waiting {
-        line_right(buf, x + 9, row.y, 8, format!("{}/{}", progress.epochs_done, progress.epochs));
+        line_right(
+            buf,
+            x + columns.epoch,
+            row.y,
+            columns.epoch - 1,
+            format!("{}/{}", progress.epochs_done, progress.epochs),
+        );
     }
-    x += 9;
+    x += columns.epoch;
     if columns.gauge > 3 && !waiting {
         let (filled, rest) = if running { theme.gauge(place) } else { (theme.frame(), theme.frame()) };
         let gauge = bars::gauge(eta::share_done(progress), columns.gauge - 2, filled, rest);
