@@ -12,7 +12,7 @@ use crate::store::folder::StudyFolder;
 use crate::store::record::{ReplicateRecord, STOPPED, State};
 use crate::study::plan::{Plan, ReplicatePlan};
 use crate::train::added_scores::replay;
-use crate::train::board::{LiveScores, MarginQuantiles, Progress, ReplicateView, margin_quantiles};
+use crate::train::board::{LiveScores, MarginQuantiles, Progress, ReplicateView, margin_history};
 use crate::{Error, Result};
 
 /// The examples of a study, as far as its folder alone tells.
@@ -147,9 +147,7 @@ fn recomputed(
 /// Margin quantiles over the training examples, an entry per epoch done.
 fn margins_of(folder: &StudyFolder, progress: &Progress, examples: &Examples) -> Result<Vec<MarginQuantiles>> {
     let Some(observations) = folder.replicate(&progress.id).open_observations()? else { return Ok(Vec::new()) };
-    let (all, width) = (observations.margins()?, observations.observed().max(1));
-    let rows = all.chunks(width).take(progress.epochs_done as usize);
-    Ok(rows.map(|row| margin_quantiles(row.get(..examples.train).unwrap_or(row))).collect())
+    margin_history(&observations, progress.epochs_done, examples.train)
 }
 
 /// The scores of a model over its finished, finite replicates, for the training (`train`) or test examples.

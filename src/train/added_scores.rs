@@ -3,9 +3,9 @@
 //! Scores of observations come from the stored rows (entropy is kept as f16 there, so `entropy` agrees to 1e-3 with a
 //! score that was there from the start; the others to 1e-5 or exactly). Logits of the last epoch are stored; those of earlier epochs are gone.
 
-use crate::scores::{Need, Observer, ScoreSpec};
 use std::collections::BTreeSet;
 
+use crate::scores::{Need, Observer, ScoreSpec};
 use crate::store::StudyFolder;
 use crate::store::observations::Observations;
 use crate::store::record::{ReplicateRecord, State};
@@ -23,12 +23,15 @@ pub fn check(folder: &StudyFolder, plan: &Plan) -> Result<()> {
     for replicate in &plan.replicates {
         // A record that cannot be read is that replicate's failure, told when its turn comes.
         let Ok(Some(record)) = folder.replicate(&replicate.id).record() else { continue };
+        let first_gone = |spec: &ScoreSpec| spec.needs().iter().flat_map(|need| gone(need, replicate, &record)).next();
+        let late: Vec<_> = plan.scores.iter().filter_map(|spec| Some((spec, first_gone(spec)?))).collect();
+        // Scores and checkpoints are large: they are read only where a pass went by that a score may have missed.
+        if late.is_empty() {
+            continue;
+        }
         let Ok(known) = known_scores(&folder.replicate(&replicate.id), &record) else { continue };
-        for spec in plan.scores.iter().filter(|spec| !known.contains(&spec.name)) {
-            let gone = spec.needs().into_iter().flat_map(|need| gone(&need, replicate, &record)).next();
-            lines.extend(
-                gone.map(|epoch| format!("{}: `{}` needs a pass after epoch {epoch}", replicate.id, spec.name)),
-            );
+        for (spec, epoch) in late.iter().filter(|(spec, _)| !known.contains(&spec.name)) {
+            lines.push(format!("{}: `{}` needs a pass after epoch {epoch}", replicate.id, spec.name));
         }
     }
     if lines.is_empty() {
@@ -77,10 +80,12 @@ fn fill_one(dir: &ReplicateDir, specs: &[ScoreSpec], labels: &[u16], classes: us
         return Ok(());
     }
     let Ok(Some(observations)) = dir.open_observations() else { return Ok(()) };
-    for spec in missing {
-        let mut observer = spec.observer(labels.len(), record.observed, classes, record.epochs);
-        replay(std::slice::from_mut(&mut observer), &observations, record.epochs_done, labels)?;
-        observer.logits(record.epochs_done, &dir.final_logits()?.1, labels);
+    let observer = |spec: &&ScoreSpec| spec.observer(labels.len(), record.observed, classes, record.epochs);
+    let mut observers: Vec<_> = missing.iter().map(observer).collect();
+    replay(&mut observers, &observations, record.epochs_done, labels)?;
+    let (_, logits) = dir.final_logits()?;
+    for (spec, observer) in missing.iter().zip(&mut observers) {
+        observer.logits(record.epochs_done, &logits, labels);
         let (name, conventions) = (spec.name.clone(), spec.conventions());
         stored.push(StoredScore { name, values: observer.values(), conventions });
     }

@@ -6,6 +6,8 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use crate::Result;
+use crate::store::observations::Observations;
 use crate::store::record::{PARKED, ReplicateRecord, State};
 use crate::study::ReplicateId;
 
@@ -110,6 +112,16 @@ pub fn margin_quantiles(margins: &[f32]) -> MarginQuantiles {
         // Between two infinities there is nothing to interpolate: inf - inf is NaN.
         if low.total_cmp(&high).is_eq() { low } else { low + (place.fract() as f32) * (high - low) }
     })
+}
+
+/// The margin quantiles over the training examples in every epoch done, from the stored observations.
+///
+/// # Errors
+/// Observations that cannot be read.
+pub fn margin_history(rows: &Observations, epochs_done: u32, train: usize) -> Result<Vec<MarginQuantiles>> {
+    let (all, width) = (rows.margins()?, rows.observed().max(1));
+    let rows = all.chunks(width).take(epochs_done as usize);
+    Ok(rows.map(|row| margin_quantiles(row.get(..train).unwrap_or(row))).collect())
 }
 
 /// One replicate's scores so far.

@@ -114,13 +114,10 @@ impl Manager {
         let done = self.done.1.clone();
         loop {
             self.fill_jobs();
-            if self.running == 0 {
+            if self.running == 0 && (self.quitting || self.elsewhere.is_empty()) {
+                self.tell(Event::Idle);
                 if self.quitting {
-                    self.tell(Event::Idle);
                     return;
-                }
-                if self.elsewhere.is_empty() {
-                    self.tell(Event::Idle);
                 }
             }
             let again = if self.elsewhere.is_empty() { never() } else { after(ASK_AGAIN) };
@@ -164,11 +161,10 @@ impl Manager {
 
     fn launch(&mut self, id: &ReplicateId) {
         let (context, trainer, done) = (self.context.clone(), self.trainer.clone(), self.done.0.clone());
+        self.context.board.update(id, |view| view.progress.elsewhere = false);
         let Some(post) = self.post(id) else { return };
         post.steer.reset();
         post.state = State::Running;
-        self.context.board.update(id, |view| view.progress.elsewhere = false);
-        let Some(post) = self.post(id) else { return };
         let (plan, steer) = (post.plan.clone(), post.steer.clone());
         let work = move || {
             let outcome = catch_unwind(AssertUnwindSafe(|| trainer(&context, &plan, &steer)));

@@ -10,7 +10,7 @@ use std::time::Instant;
 
 use crossbeam_channel::Sender;
 
-use super::board::{Board, LiveScores, MarginQuantiles, margin_quantiles};
+use super::board::{Board, LiveScores, MarginQuantiles, margin_history, margin_quantiles};
 use super::commit;
 use super::events::Event;
 use super::learner::Learner;
@@ -279,7 +279,7 @@ impl<'a, K: Kernels> Run<'a, K> {
         };
         // Work past the last checkpoint is gone: the record must not claim it.
         if leave != Leave::AfterEpoch {
-            self.record.epochs_done = self.dir.checkpoint()?.map_or(0, |checkpoint| checkpoint.epochs_done);
+            self.record.epochs_done = self.record.epochs_committed;
         }
         self.dir.log(&reason)?;
         self.announce(state, Some(reason))?;
@@ -308,11 +308,8 @@ impl<'a, K: Kernels> Run<'a, K> {
         // What an earlier turn published past the checkpoint is gone.
         self.context.board.update(&self.plan.id, |view| (view.margins, view.scores) = (Arc::default(), None));
         if self.record.epochs_done > 0 {
-            let train = self.context.dataset.train;
-            let rows: Vec<_> = (0..self.record.epochs_done as usize)
-                .map(|t| Ok(margin_quantiles(self.observations.margin_row(t)?.get(..train).unwrap_or(&[]))))
-                .collect::<Result<_>>()?;
-            self.context.board.update(&self.plan.id, |view| view.margins = Arc::new(rows));
+            let margins = margin_history(&self.observations, self.record.epochs_done, self.context.dataset.train)?;
+            self.context.board.update(&self.plan.id, |view| view.margins = Arc::new(margins));
             self.set_scores(self.observations.row(self.record.epochs_done as usize - 1)?.predicted, None);
         }
         Ok(())
