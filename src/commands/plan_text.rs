@@ -5,13 +5,12 @@ use std::time::Instant;
 
 use super::disk;
 use super::launch::{Prepared, all_cores, planned};
-use crate::data::Loader;
-use crate::nn::{CpuKernels, SgdStep};
+use crate::nn::{CpuKernels, Objective, SgdStep};
 use crate::scores::{Record, logit_epochs};
 use crate::study::config::{ModelConfig, Observe};
 use crate::study::plan::ReplicatePlan;
-use crate::train::learner::Learner;
-use crate::{Error, Result};
+use crate::train::learner::{Images, Learner};
+use crate::{Error, Result, data};
 
 /// Steps that are timed for the estimate, after one that is not.
 const TIMED_STEPS: usize = 3;
@@ -87,26 +86,28 @@ fn line_of(
 fn seconds_of(prepared: &Prepared, replicate: &ReplicatePlan) -> Result<f64> {
     let dataset = &prepared.dataset;
     let model = crate::models::parse(&replicate.model).map_err(Error::Usage)?;
-    let mut learner = Learner::new(CpuKernels::<f32>::new(), &model, dataset.shape, dataset.classes())?;
+    let mut learner = Learner::new(CpuKernels::<f32>::on(dataset.clone()), &model, dataset.shape, dataset.classes())?;
     learner.initialise(&replicate.key, replicate.recipe.norm_init)?;
-    let loader = Loader::new(dataset);
     let order = crate::data::order(&replicate.key, 1, dataset.train);
     let batch = order.get(..replicate.recipe.batch_size.min(order.len())).unwrap_or(&order);
     let labels: Vec<u16> = batch.iter().filter_map(|place| dataset.labels.get(*place as usize).copied()).collect();
-    let (mut images, mut seen, mut logits) = (Vec::new(), Record::default(), Vec::new());
+    let (mut views, mut seen, mut logits) = (Vec::new(), Record::default(), Vec::new());
     let sgd = SgdStep { rate: 0.0, momentum: 0.0, weight_decay: 0.0 };
     let (mut training, mut evaluating) = (Instant::now(), 0.0);
     for step in 0..=TIMED_STEPS {
         if step == 1 {
             training = Instant::now();
         }
-        loader.augmented(batch, replicate.recipe.augment, &replicate.key, 1, &mut images);
-        learner.train_step(&images, &labels, sgd, &mut seen)?;
+        data::draw_views(batch, replicate.recipe.augment, &replicate.key, 1, &mut views);
+        let images = Images::Of { positions: batch, views: &views };
+        learner.train_step(images, &labels, Objective::CrossEntropy, sgd)?;
+        learner.take_record(&mut seen)?;
     }
     let per_trained = training.elapsed().as_secs_f64() / (TIMED_STEPS * batch.len()) as f64;
     for _ in 0..2 {
         let start = Instant::now();
-        learner.evaluate(&images, &mut logits)?;
+        learner.evaluate(Images::Of { positions: batch, views: &[] })?;
+        learner.collect(&mut logits)?;
         evaluating = start.elapsed().as_secs_f64() / batch.len() as f64;
     }
     let epochs = f64::from(replicate.recipe.epochs);

@@ -18,22 +18,14 @@ pub fn fill(dataset: &Dataset, normaliser: &Normaliser, position: usize, out: &m
     }
 }
 
-/// As [`fill`], with the crop and flip that `stream` draws.
-pub fn augmented(
-    dataset: &Dataset,
-    normaliser: &Normaliser,
-    position: usize,
-    augment: Augment,
-    stream: &mut Stream,
-    out: &mut [f32],
-) {
-    let view = View::draw(augment, stream);
+/// As [`fill`], seen through a view.
+pub fn seen(dataset: &Dataset, normaliser: &Normaliser, position: usize, view: View, out: &mut [f32]) {
     let (plane, width) = (plane(dataset.shape), dataset.shape.width.max(1));
     let planes = dataset.image(position).chunks_exact(plane).zip(out.chunks_exact_mut(plane));
     for ((source, target), table) in planes.zip(normaliser.tables()) {
         for (y, row) in target.chunks_exact_mut(width).enumerate() {
-            let from = (y + view.dy).checked_sub(view.crop).and_then(|y| source.get(y * width..(y + 1) * width));
-            match from {
+            let from = y.checked_add_signed(isize::from(view.top));
+            match from.and_then(|y| source.get(y * width..(y + 1) * width)) {
                 Some(from) => view.fill_row(from, table, row),
                 None => row.fill(0.0),
             }
@@ -51,28 +43,32 @@ fn look_up(source: &[u8], table: &[f32; 256], target: &mut [f32]) {
     }
 }
 
-/// What of a padded image is seen.
-#[derive(Debug, Clone, Copy)]
-struct View {
-    crop: usize,
-    dy: usize,
-    dx: usize,
-    flip: bool,
+/// What of an image with a border of zeros is seen; by default the image itself.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct View {
+    /// The image's row that is seen first; negative in the upper border.
+    pub top: i8,
+    /// The image's column that is seen first; negative in the left border.
+    pub left: i8,
+    /// Whether left and right are mirrored.
+    pub flip: bool,
 }
 
 impl View {
-    fn draw(augment: Augment, stream: &mut Stream) -> Self {
-        let crop = augment.crop;
-        let mut corner = || if crop == 0 { 0 } else { stream.below(2 * crop as u64 + 1) as usize };
-        let (dy, dx) = (corner(), corner());
-        Self { crop, dy, dx, flip: augment.flip && stream.coin() }
+    /// Draws a view.
+    pub fn draw(augment: Augment, stream: &mut Stream) -> Self {
+        // A config's crop is at most 64, so that a corner fits.
+        let crop = augment.crop.min(64);
+        let mut corner = || if crop == 0 { 0 } else { stream.below(2 * crop as u64 + 1) as i8 - crop as i8 };
+        let (top, left) = (corner(), corner());
+        Self { top, left, flip: augment.flip && stream.coin() }
     }
 
-    /// `row[x]` is `from[x + dx - crop]`, or 0 outside; then mirrored.
+    /// `row[x]` is `from[x + left]`, or 0 outside; then mirrored.
     fn fill_row(self, from: &[u8], table: &[f32; 256], row: &mut [f32]) {
         let width = row.len();
-        let start = self.crop.saturating_sub(self.dx).min(width);
-        let skip = self.dx.saturating_sub(self.crop).min(width);
+        let start = usize::try_from(-i16::from(self.left)).unwrap_or(0).min(width);
+        let skip = usize::try_from(self.left).unwrap_or(0).min(width);
         let end = start.max(width - skip);
         row[..start].fill(0.0);
         row[end..].fill(0.0);
@@ -112,7 +108,8 @@ mod tests {
     fn varied(augment: Augment, example: u64) -> Vec<f32> {
         let dataset = dataset();
         let mut out = vec![f32::NAN; 36];
-        augmented(&dataset, &Normaliser::new(&dataset.normalisation), 1, augment, &mut stream(example), &mut out);
+        let view = View::draw(augment, &mut stream(example));
+        seen(&dataset, &Normaliser::new(&dataset.normalisation), 1, view, &mut out);
         out
     }
 
@@ -175,7 +172,7 @@ mod tests {
         let mut counts = [[0_u32; 5]; 5];
         for example in 0..5000 {
             let view = View::draw(Augment { crop: 2, flip: true }, &mut stream(example));
-            counts[view.dy][view.dx] += 1;
+            counts[usize::try_from(view.top + 2).unwrap()][usize::try_from(view.left + 2).unwrap()] += 1;
         }
         assert!(counts.iter().flatten().all(|count| (140..260).contains(count)), "{counts:?}");
     }

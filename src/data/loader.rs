@@ -1,54 +1,57 @@
-//! What does a network see at a step? Batches of normalised images, plain or augmented, in a keyed order.
+//! What does a network see at a step? Normalised images at positions of the data set, plain or through drawn views,
+//! in a keyed order.
 
+use std::sync::Arc;
+
+use super::augment::{self, View};
 use super::normalise::Normaliser;
-use super::{Dataset, augment};
+use super::{Dataset, ImageShape};
 use crate::random::Key;
 use crate::study::config::Augment;
 
-/// Turns positions of a data set into batches `[positions, channels, height, width]`.
-///
-/// A batch reuses its vector: after the largest one nothing is allocated.
+/// Turns positions of a data set into images `[channels, height, width]`.
 #[derive(Debug, Clone)]
-pub struct Loader<'a> {
-    dataset: &'a Dataset,
+pub struct Loader {
+    dataset: Arc<Dataset>,
     normaliser: Normaliser,
 }
 
-impl<'a> Loader<'a> {
+impl Loader {
     /// A loader with the data set's own normalisation.
-    pub fn new(dataset: &'a Dataset) -> Self {
-        Self { dataset, normaliser: Normaliser::new(&dataset.normalisation) }
+    pub fn new(dataset: Arc<Dataset>) -> Self {
+        let normaliser = Normaliser::new(&dataset.normalisation);
+        Self { dataset, normaliser }
     }
 
-    /// Puts the images at some positions into `out` (zeros for a position past the end).
-    pub fn plain(&self, positions: &[u32], out: &mut Vec<f32>) {
-        for (position, image) in self.images(positions, out) {
-            augment::fill(self.dataset, &self.normaliser, position as usize, image);
-        }
+    /// Shape of every image.
+    pub fn shape(&self) -> ImageShape {
+        self.dataset.shape
     }
 
-    /// As [`Loader::plain`], each image cropped and flipped by its own stream: that of the purpose `augment`, the
-    /// epoch and the example's position. So an image's variation depends on neither batch size nor order.
-    pub fn augmented(&self, positions: &[u32], augment: Augment, key: &Key, epoch: u32, out: &mut Vec<f32>) {
-        if augment == Augment::default() {
-            return self.plain(positions, out);
+    /// Fills `out` with the image at a position, through a view where there is one; zeros for a position past the end.
+    pub fn image(&self, position: u32, view: Option<View>, out: &mut [f32]) {
+        let position = position as usize;
+        if position >= self.dataset.len() {
+            out.fill(0.0);
         }
-        for (position, image) in self.images(positions, out) {
-            let mut stream = key.stream_for("augment", epoch, u64::from(position));
-            augment::augmented(self.dataset, &self.normaliser, position as usize, augment, &mut stream, image);
+        match view {
+            Some(view) if view != View::default() => {
+                augment::seen(&self.dataset, &self.normaliser, position, view, out);
+            }
+            _ => augment::fill(&self.dataset, &self.normaliser, position, out),
         }
     }
+}
 
-    /// The place in `out` of each position's image, zeroed.
-    fn images<'o>(
-        &self,
-        positions: &'o [u32],
-        out: &'o mut Vec<f32>,
-    ) -> impl Iterator<Item = (u32, &'o mut [f32])> + use<'o> {
-        let size = self.dataset.shape.len().max(1);
-        out.clear();
-        out.resize(positions.len() * size, 0.0);
-        positions.iter().copied().zip(out.chunks_exact_mut(size))
+/// The views of the images at some positions in an epoch (from 1), into `views`: none where nothing is augmented.
+///
+/// Each is drawn from the image's own stream: that of the purpose `augment`, the epoch and the position. So an image's
+/// variation depends on neither batch size, order nor backend.
+pub fn draw_views(positions: &[u32], augment: Augment, key: &Key, epoch: u32, views: &mut Vec<View>) {
+    views.clear();
+    if augment != Augment::default() {
+        let draw = |position: &u32| View::draw(augment, &mut key.stream_for("augment", epoch, u64::from(*position)));
+        views.extend(positions.iter().map(draw));
     }
 }
 
@@ -81,55 +84,45 @@ mod tests {
         Key { study_seed: 1, label: "mlp".into(), index: 2 }
     }
 
-    #[test]
-    fn a_batch_holds_the_images_of_its_positions_in_their_order() {
-        let dataset = dataset();
-        let (loader, mut batch, mut single) = (Loader::new(&dataset), Vec::new(), Vec::new());
-        loader.plain(&[5, 0, 9], &mut batch);
-        assert_eq!(batch.len(), 48);
-        for (image, position) in batch.chunks(16).zip([5, 0, 9]) {
-            loader.plain(&[position], &mut single);
-            assert_eq!(image, single);
-        }
-        loader.plain(&[10], &mut batch);
-        assert_eq!(batch, [0.0; 16]);
+    fn image(loader: &Loader, position: u32, view: Option<View>) -> Vec<f32> {
+        let mut out = vec![7.0; 16];
+        loader.image(position, view, &mut out);
+        out
     }
 
     #[test]
-    fn an_augmented_image_depends_on_key_epoch_and_position_but_not_on_its_batch() {
-        let dataset = dataset();
-        let loader = Loader::new(&dataset);
-        let batch = |positions: &[u32], key: &Key, epoch| {
-            let mut out = vec![7.0; 3];
-            loader.augmented(positions, AUGMENT, key, epoch, &mut out);
-            out
+    fn images_are_those_of_their_positions_and_nothing_lies_past_the_end() {
+        let loader = Loader::new(Arc::new(dataset()));
+        assert_ne!(image(&loader, 5, None), image(&loader, 0, None));
+        assert_eq!(image(&loader, 10, None), [0.0; 16]);
+        assert_eq!(image(&loader, 5, Some(View::default())), image(&loader, 5, None));
+    }
+
+    #[test]
+    fn a_view_depends_on_key_epoch_and_position_but_not_on_its_batch() {
+        let views = |positions: &[u32], key: &Key, epoch| {
+            let mut views = vec![View::default()];
+            draw_views(positions, AUGMENT, key, epoch, &mut views);
+            views
         };
         let all: Vec<u32> = (0..8).collect();
-        let base = batch(&all, &key(), 1);
-        assert_eq!(base[3 * 16..4 * 16], batch(&[7, 3], &key(), 1)[16..]);
-        assert_ne!(base, batch(&all, &key(), 2));
-        assert_ne!(base, batch(&all, &Key { index: 3, ..key() }, 1));
+        let base = views(&all, &key(), 1);
+        assert_eq!(base[3], views(&[7, 3], &key(), 1)[1]);
+        assert_ne!(base, views(&all, &key(), 2));
+        assert_ne!(base, views(&all, &Key { index: 3, ..key() }, 1));
+        let loader = Loader::new(Arc::new(dataset()));
+        assert!(
+            (0..8)
+                .zip(&base)
+                .any(|(position, view)| image(&loader, position, Some(*view)) != image(&loader, position, None))
+        );
     }
 
     #[test]
-    fn without_augmentation_a_training_batch_is_the_plain_one() {
-        let dataset = dataset();
-        let loader = Loader::new(&dataset);
-        let (mut plain, mut augmented) = (Vec::new(), Vec::new());
-        loader.plain(&[1, 2], &mut plain);
-        loader.augmented(&[1, 2], Augment::default(), &key(), 1, &mut augmented);
-        assert_eq!(plain, augmented);
-    }
-
-    #[test]
-    fn a_smaller_batch_reuses_the_vector_of_a_larger_one() {
-        let dataset = dataset();
-        let (loader, mut out) = (Loader::new(&dataset), Vec::new());
-        loader.plain(&[0, 1, 2, 3], &mut out);
-        let before = (out.as_ptr(), out.capacity());
-        loader.plain(&[4], &mut out);
-        loader.augmented(&[5, 6], AUGMENT, &key(), 1, &mut out);
-        assert_eq!((out.as_ptr(), out.capacity(), out.len()), (before.0, before.1, 32));
+    fn without_augmentation_no_view_is_drawn() {
+        let mut views = vec![View::default()];
+        draw_views(&[1, 2], Augment::default(), &key(), 1, &mut views);
+        assert!(views.is_empty());
     }
 
     #[test]

@@ -11,8 +11,9 @@ pub mod normalise;
 pub mod sources;
 pub mod subset;
 
+pub use augment::View;
 pub use examples::Examples;
-pub use loader::{Loader, order};
+pub use loader::{Loader, draw_views, order};
 pub use normalise::Normalisation;
 pub use sources::{data_home, load};
 

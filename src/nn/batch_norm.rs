@@ -2,7 +2,7 @@
 //!
 //! eps 1e-5; momentum 0.1 in PyTorch's sense: running = 0.9 running + 0.1 batch, the variance unbiased.
 
-use super::kernels::Norm;
+use super::kernels::{Norm, Normed};
 use super::{Init, Kernels, Layer, Mode, Place, Plan, Shape, Step, Want};
 use crate::Result;
 
@@ -55,23 +55,13 @@ impl BatchNorm {
         Ok(y)
     }
 
-    /// The gradient behind the `ReLU`, which is also the skip's; the input gradient comes from [`Self::backward_before`].
-    pub fn backward_relu<K: Kernels>(&self, step: &mut Step<K>, dy: K::Buf) -> Result<K::Buf> {
-        if !self.norm.relu {
-            return Ok(dy);
-        }
-        let y = step.pop()?;
-        step.kernels.relu_backward(&y, dy)
-    }
-
-    /// From the gradient behind the `ReLU` to the wanted gradients.
-    pub fn backward_before<K: Kernels>(&self, step: &mut Step<K>, dz: K::Buf, want: Want) -> Result<Option<K::Buf>> {
-        let moments = step.pop()?;
-        let x = step.pop()?;
+    /// The gradient of the input, and the one behind the `ReLU`, which is also the skip's.
+    pub fn backward_both<K: Kernels>(&self, step: &mut Step<K>, dy: K::Buf, want: Want) -> Result<(K::Buf, K::Buf)> {
+        let y = if self.norm.relu { Some(step.pop()?) } else { None };
+        let (moments, x) = (step.pop()?, step.pop()?);
         let train = step.mode() == Mode::Train;
         let (kernels, arenas, sink) = step.parts(want);
-        let dx = kernels.norm_backward(&self.norm, train, &arenas.weights, (&x, &moments), dz, sink)?;
-        Ok(want.input.then_some(dx))
+        kernels.norm_backward(&self.norm, train, &arenas.weights, &Normed { x, moments, y }, dy, sink)
     }
 }
 
@@ -91,7 +81,7 @@ impl<K: Kernels> Layer<K> for BatchNorm {
     }
 
     fn backward(&self, step: &mut Step<K>, dy: K::Buf, want: Want) -> Result<Option<K::Buf>> {
-        let dz = self.backward_relu(step, dy)?;
-        self.backward_before(step, dz, want)
+        let (dx, _) = self.backward_both(step, dy, want)?;
+        Ok(want.input.then_some(dx))
     }
 }

@@ -1,8 +1,8 @@
-//! Convolution in two dimensions, without bias (a norm follows it).
+//! Convolution in two dimensions: without bias where a norm follows, its weights standardised where asked for.
 
 use super::kernels::Conv;
-use super::{Init, Kernels, Layer, Plan, Shape, Step, Want};
-use crate::Result;
+use super::{Init, Kernels, Layer, Mode, Plan, Shape, Step, Want};
+use crate::{Error, Result};
 
 /// A square convolution with stride and zero padding.
 #[derive(Debug, Clone, Copy)]
@@ -11,17 +11,32 @@ pub struct Conv2d {
     kernel: usize,
     stride: usize,
     padding: usize,
+    biased: bool,
+    standardised: bool,
     conv: Option<Conv>,
 }
 
 impl Conv2d {
     /// `outputs` channels from windows of `kernel` x `kernel`.
     pub fn new(outputs: usize, kernel: usize, stride: usize, padding: usize) -> Self {
-        Self { outputs, kernel, stride, padding, conv: None }
+        Self { outputs, kernel, stride, padding, biased: false, standardised: false, conv: None }
+    }
+
+    /// With a bias, for networks without norms.
+    #[must_use]
+    pub fn biased(self) -> Self {
+        Self { biased: true, ..self }
+    }
+
+    /// With weight standardisation (Qiao et al. 2019): each output's weights minus their mean, over the root of their
+    /// population variance plus 1e-5.
+    #[must_use]
+    pub fn standardised(self) -> Self {
+        Self { standardised: true, ..self }
     }
 
     fn planned(&self) -> Result<&Conv> {
-        self.conv.as_ref().ok_or_else(|| crate::Error::Failed("a convolution was used before it was planned".into()))
+        self.conv.as_ref().ok_or_else(|| Error::Failed("a convolution was used before it was planned".into()))
     }
 
     /// Windows along one side of the input.
@@ -43,13 +58,14 @@ impl<K: Kernels> Layer<K> for Conv2d {
         let shape = [self.outputs, input.channels, self.kernel, self.kernel];
         let fan_in = input.channels * self.kernel * self.kernel;
         let weight = plan.parameter("weight", &shape, Init::Kaiming { fan_in })?;
-        let (kernel, stride, padding) = (self.kernel, self.stride, self.padding);
-        self.conv = Some(Conv { input, output, kernel, stride, padding, weight });
+        let bias = self.biased.then(|| plan.parameter("bias", &[self.outputs], Init::Zero)).transpose()?;
+        let (kernel, stride, padding, standardised) = (self.kernel, self.stride, self.padding, self.standardised);
+        self.conv = Some(Conv { input, output, kernel, stride, padding, weight, bias, standardised });
         Ok(output)
     }
 
     fn forward(&self, step: &mut Step<K>, x: K::Buf) -> Result<K::Buf> {
-        let y = step.kernels.conv(self.planned()?, &step.arenas.weights, &x)?;
+        let y = step.kernels.conv(self.planned()?, step.mode() == Mode::Train, &step.arenas.weights, &x)?;
         if step.tapes() {
             step.push(x);
         }
@@ -57,12 +73,29 @@ impl<K: Kernels> Layer<K> for Conv2d {
     }
 
     fn backward(&self, step: &mut Step<K>, dy: K::Buf, want: Want) -> Result<Option<K::Buf>> {
+        self.gradients(step, &dy, want, None)
+    }
+
+    fn backward_onto(&self, step: &mut Step<K>, dy: K::Buf, want: Want, onto: K::Buf) -> Result<K::Buf> {
+        let dx = self.gradients(step, &dy, Want { input: true, ..want }, Some(onto))?;
+        dx.ok_or_else(|| Error::Failed("a convolution gave no input gradient".into()))
+    }
+}
+
+impl Conv2d {
+    fn gradients<K: Kernels>(
+        &self,
+        step: &mut Step<K>,
+        dy: &K::Buf,
+        want: Want,
+        onto: Option<K::Buf>,
+    ) -> Result<Option<K::Buf>> {
         let x = step.pop()?;
         let conv = self.planned()?;
         let (kernels, arenas, sink) = step.parts(want);
         if want.touches_weights() {
-            kernels.conv_weight_gradient(conv, &x, &dy, sink)?;
+            kernels.conv_weight_gradient(conv, &arenas.weights, &x, dy, sink)?;
         }
-        if want.input { kernels.conv_input_gradient(conv, &arenas.weights, &dy).map(Some) } else { Ok(None) }
+        if want.input { kernels.conv_input_gradient(conv, &arenas.weights, &x, dy, onto).map(Some) } else { Ok(None) }
     }
 }

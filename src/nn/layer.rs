@@ -20,6 +20,14 @@ pub trait Layer<K: Kernels> {
     /// The gradient of the input comes back where it is wanted.
     fn backward(&self, step: &mut Step<K>, dy: K::Buf, want: Want) -> Result<Option<K::Buf>>;
 
+    /// As [`Layer::backward`] with the input's gradient wanted, added to `onto`: another gradient of the same input.
+    fn backward_onto(&self, step: &mut Step<K>, dy: K::Buf, want: Want, onto: K::Buf) -> Result<K::Buf> {
+        match self.backward(step, dy, Want { input: true, ..want })? {
+            Some(dx) => step.kernels.add(dx, &onto),
+            None => Ok(onto),
+        }
+    }
+
     /// Whether backward does anything but hand a gradient down: parameters, or a value to take from the tape.
     ///
     /// Training needs no gradient below the first such layer.
@@ -61,19 +69,37 @@ impl<K: Kernels> Layer<K> for Sequence<K> {
     }
 
     fn backward(&self, step: &mut Step<K>, dy: K::Buf, want: Want) -> Result<Option<K::Buf>> {
-        let first = self.layers.iter().position(|(_, layer)| layer.needs_backward()).unwrap_or(usize::MAX);
-        let mut gradient = Some(dy);
-        for (index, (_, layer)) in self.layers.iter().enumerate().rev() {
-            let Some(dy) = gradient else { break };
-            let input = want.input || index > first;
-            gradient = layer.backward(step, dy, Want { input, ..want })?;
+        backward_through(&self.layers, step, dy, want)
+    }
+
+    fn backward_onto(&self, step: &mut Step<K>, dy: K::Buf, want: Want, onto: K::Buf) -> Result<K::Buf> {
+        let Some(((_, first), rest)) = self.layers.split_first() else { return step.kernels.add(dy, &onto) };
+        match backward_through(rest, step, dy, Want { input: true, ..want })? {
+            Some(dy) => first.backward_onto(step, dy, want, onto),
+            None => Ok(onto),
         }
-        Ok(gradient)
     }
 
     fn needs_backward(&self) -> bool {
         self.layers.iter().any(|(_, layer)| layer.needs_backward())
     }
+}
+
+/// Backward through layers that follow each other.
+fn backward_through<K: Kernels>(
+    layers: &[(String, Box<dyn Layer<K>>)],
+    step: &mut Step<K>,
+    dy: K::Buf,
+    want: Want,
+) -> Result<Option<K::Buf>> {
+    let first = layers.iter().position(|(_, layer)| layer.needs_backward()).unwrap_or(usize::MAX);
+    let mut gradient = Some(dy);
+    for (index, (_, layer)) in layers.iter().enumerate().rev() {
+        let Some(dy) = gradient else { break };
+        let input = want.input || index > first;
+        gradient = layer.backward(step, dy, Want { input, ..want })?;
+    }
+    Ok(gradient)
 }
 
 fn located(name: &str, reason: String) -> String {

@@ -39,20 +39,15 @@ impl<K: Kernels> Layer<K> for Residual<K> {
     }
 
     fn backward(&self, step: &mut Step<K>, dy: K::Buf, want: Want) -> Result<Option<K::Buf>> {
-        let dz = self.norm.backward_relu(step, dy)?;
-        // The body's layers lie below its norm, so they need the norm's input gradient whatever is wanted outside.
-        let inner = Want { input: true, ..want };
-        let body = match self.norm.backward_before(step, dz.clone(), inner)? {
-            Some(dy) => self.body.backward(step, dy, want)?,
-            None => None,
-        };
-        let skip = match &self.shortcut {
-            Some(layers) => layers.backward(step, dz, want)?,
-            None => want.input.then_some(dz),
-        };
-        match (body, skip) {
-            (Some(body), Some(skip)) => step.kernels.add(body, &skip).map(Some),
-            (one, other) => Ok(one.or(other)),
+        let (dy, dz) = self.norm.backward_both(step, dy, want)?;
+        if self.shortcut.is_none() && want.input {
+            return self.body.backward_onto(step, dy, want, dz).map(Some);
+        }
+        let body = self.body.backward(step, dy, want)?;
+        match (&self.shortcut, body) {
+            (Some(shortcut), Some(dx)) => shortcut.backward_onto(step, dz, want, dx).map(Some),
+            (Some(shortcut), None) => shortcut.backward(step, dz, want),
+            (None, body) => Ok(body),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! What is in hand while a batch goes through a network: kernels, mode, tape and arenas.
 
 use super::kernels::{Arenas, Sink};
-use super::{Kernels, Layout};
+use super::{Kernels, Layout, Shape};
 use crate::{Error, Result};
 
 /// What a pass is for.
@@ -115,6 +115,16 @@ impl<K: Kernels> Step<K> {
     /// Squared gradient norms of the last backward that wanted them: one value per example.
     pub fn squared_norms(&self) -> Option<&K::Buf> {
         self.norms.as_ref()
+    }
+
+    /// Keeps the gradient norms of the last backward that wanted them, one per example, for [`Kernels::collect`].
+    ///
+    /// # Errors
+    /// `Error::Failed` where no backward wanted any.
+    pub fn post_norms(&mut self) -> Result<()> {
+        let squared = self.norms.take().ok_or_else(|| Error::Failed("the backward pass left no norms".into()))?;
+        let norms = self.kernels.root(squared)?;
+        self.kernels.post(Shape { channels: 1, height: 1, width: 1 }, &norms)
     }
 
     /// The kernels, the arenas, and where weight gradients go: what an operation of a backward takes.

@@ -29,6 +29,14 @@ impl Record {
         self.predicted.resize(examples, 0);
     }
 
+    /// Moves another record's observations behind its own; the other keeps its memory.
+    pub fn append(&mut self, other: &mut Self) {
+        self.loss.append(&mut other.loss);
+        self.margin.append(&mut other.margin);
+        self.entropy.append(&mut other.entropy);
+        self.predicted.append(&mut other.predicted);
+    }
+
     /// Whether every loss is a finite number.
     pub fn is_finite(&self) -> bool {
         self.loss.iter().all(|loss| loss.is_finite())

@@ -1,8 +1,8 @@
 //! One network that learns on one backend: an SGD step, logits, gradients, and its state to save and restore.
 
-use crate::data::ImageShape;
+use crate::data::{ImageShape, View};
 use crate::models::Model;
-use crate::nn::{Entry, Init, Kernels, Layout, Mode, Network, Real, SgdStep, Step, Want};
+use crate::nn::{Entry, Init, Kernels, Layout, Mode, Network, Objective, Real, SgdStep, Step, Want};
 use crate::random::Key;
 use crate::scores::Record;
 use crate::study::config::NormInit;
@@ -18,6 +18,32 @@ pub struct Learner<K: Kernels> {
     staging: Vec<K::Real>,
     /// Observations that gradient passes make and nobody asked for.
     unasked: Record,
+}
+
+/// The images of a batch.
+#[derive(Debug, Clone, Copy)]
+pub enum Images<'a> {
+    /// Normalised, on the host, `[batch, C, H, W]`.
+    Host(&'a [f32]),
+    /// Of the data set that the kernels were made with.
+    Of {
+        /// Where they lie in it.
+        positions: &'a [u32],
+        /// What is seen of each; none: the plain images.
+        views: &'a [View],
+    },
+}
+
+impl<'a> From<&'a [f32]> for Images<'a> {
+    fn from(values: &'a [f32]) -> Self {
+        Self::Host(values)
+    }
+}
+
+impl<'a> From<&'a Vec<f32>> for Images<'a> {
+    fn from(values: &'a Vec<f32>) -> Self {
+        Self::Host(values)
+    }
 }
 
 /// Everything that training changes, on the host.
@@ -61,52 +87,70 @@ impl<K: Kernels> Learner<K> {
         self.restore(&LearnerState { weights, momentum, statistics })
     }
 
-    /// One SGD step on a batch: images `[batch, C, H, W]`, normalised, and a label each.
+    /// One SGD step on a batch of images with a label each, minimising the mean of `objective`.
     ///
-    /// `seen` is cleared and filled with the batch's observations (train mode, before the step), in batch order.
+    /// The batch's observations (train mode, before the step) are kept for [`Self::take_record`].
     ///
     /// # Errors
     /// `Error::Failed` for an empty batch, labels that don't match the images or are no class, or a failing device.
-    pub fn train_step(&mut self, images: &[f32], labels: &[u16], sgd: SgdStep, seen: &mut Record) -> Result<()> {
-        seen.clear();
-        let logits = self.forward_labelled(Mode::Train, images, labels)?;
+    pub fn train_step<'a>(
+        &mut self,
+        images: impl Into<Images<'a>>,
+        labels: &[u16],
+        objective: Objective,
+        sgd: SgdStep,
+    ) -> Result<()> {
+        let logits = self.forward_labelled(Mode::Train, images.into(), labels)?;
         let scale = 1.0 / labels.len() as f64;
-        let dy = self.step.kernels.softmax_cross_entropy(&logits, labels, scale, seen)?;
+        let dy = self.step.kernels.loss(objective, &logits, labels, scale)?;
         drop(logits);
         self.network.backward(&mut self.step, dy, Want::WEIGHTS)?;
         self.step.kernels.sgd(&self.step.arenas, sgd)
     }
 
-    /// Appends the eval-mode logits `[batch, classes]` of images.
-    pub fn evaluate(&mut self, images: &[f32], logits: &mut Vec<f32>) -> Result<()> {
-        let y = self.forward(Mode::Eval, images)?;
-        let append = &mut |values: &[K::Real]| logits.extend(values.iter().map(|value| value.to_f32()));
-        self.step.kernels.download(self.network.output(), &y, append)
+    /// Appends the observations of all training steps since the last time, in their order.
+    pub fn take_record(&mut self, seen: &mut Record) -> Result<()> {
+        self.step.kernels.take_record(seen)
     }
 
-    /// Appends each example's norm of the gradient of its cross-entropy over all parameters (eval mode).
-    pub fn gradient_norms(&mut self, images: &[f32], labels: &[u16], norms: &mut Vec<f32>) -> Result<()> {
-        let logits = self.forward_labelled(Mode::EvalTaped, images, labels)?;
+    /// Computes the eval-mode logits `[batch, classes]` of images, for [`Self::collect`].
+    pub fn evaluate<'a>(&mut self, images: impl Into<Images<'a>>) -> Result<()> {
+        let y = self.forward(Mode::Eval, images.into())?;
+        self.step.kernels.post(self.network.output(), &y)
+    }
+
+    /// Appends what passes computed since the last time, in their order.
+    pub fn collect(&mut self, values: &mut Vec<f32>) -> Result<()> {
+        let append = &mut |host: &[K::Real]| values.extend(host.iter().map(|value| value.to_f32()));
+        self.step.kernels.collect(append)
+    }
+
+    /// Computes each example's norm of the gradient of its loss over all parameters (eval mode), for [`Self::collect`].
+    pub fn gradient_norms<'a>(
+        &mut self,
+        images: impl Into<Images<'a>>,
+        labels: &[u16],
+        objective: Objective,
+    ) -> Result<()> {
+        let logits = self.forward_labelled(Mode::EvalTaped, images.into(), labels)?;
+        let dy = self.step.kernels.loss(objective, &logits, labels, 1.0)?;
         self.unasked.clear();
-        let dy = self.step.kernels.softmax_cross_entropy(&logits, labels, 1.0, &mut self.unasked)?;
+        self.step.kernels.take_record(&mut self.unasked)?;
         self.network.backward(&mut self.step, dy, Want::NORMS)?;
-        let squared = self.step.squared_norms();
-        let squared = squared.ok_or_else(|| Error::Failed("the backward pass left no norms".into()))?;
-        let append = &mut |values: &[K::Real]| norms.extend(values.iter().map(|norm| norm.to_f64().sqrt() as f32));
-        self.step.kernels.read_arena(squared, append)
+        self.step.post_norms()
     }
 
     /// Appends each example's gradient `[C, H, W]` of a function of its logits with respect to its image (eval mode).
     ///
     /// `seed(row, logits, gradient)` writes the function's gradient with respect to the logits of one example: 1 at
     /// the label for `VoG`, 1 and -1 at two classes for a margin.
-    pub fn input_gradients(
+    pub fn input_gradients<'a>(
         &mut self,
-        images: &[f32],
+        images: impl Into<Images<'a>>,
         mut seed: impl FnMut(usize, &[K::Real], &mut [K::Real]),
         gradients: &mut Vec<f32>,
     ) -> Result<()> {
-        let logits = self.forward(Mode::EvalTaped, images)?;
+        let logits = self.forward(Mode::EvalTaped, images.into())?;
         let (output, input) = (self.network.output(), self.network.input());
         let seeds = &mut self.staging;
         self.step.kernels.download(output, &logits, &mut |values| {
@@ -158,19 +202,27 @@ impl<K: Kernels> Learner<K> {
         kernels.write_arena(&arenas.statistics, K::Real::from_host(&state.statistics, &mut self.staging))
     }
 
-    fn forward(&mut self, mode: Mode, images: &[f32]) -> Result<K::Buf> {
+    fn forward(&mut self, mode: Mode, images: Images<'_>) -> Result<K::Buf> {
         // What an earlier pass left on the tape is free again before the new batch asks for a buffer.
         self.step.begin(mode);
-        let values = K::Real::from_host(images, &mut self.staging);
-        let x = self.step.kernels.upload(self.network.input(), values)?;
+        let kernels = &mut self.step.kernels;
+        let x = match images {
+            Images::Host(values) => {
+                kernels.upload(self.network.input(), K::Real::from_host(values, &mut self.staging))?
+            }
+            Images::Of { positions, views } => kernels.images(positions, views)?,
+        };
         self.network.forward(&mut self.step, mode, x)
     }
 
-    fn forward_labelled(&mut self, mode: Mode, images: &[f32], labels: &[u16]) -> Result<K::Buf> {
+    fn forward_labelled(&mut self, mode: Mode, images: Images<'_>, labels: &[u16]) -> Result<K::Buf> {
         let (size, classes) = (self.network.input().len(), self.network.output().len());
-        if images.len() != labels.len() * size {
-            let reason = format!("{} labels for {} values of {size} per image", labels.len(), images.len());
-            return Err(Error::Failed(reason));
+        let fits = match images {
+            Images::Host(values) => values.len() == labels.len() * size,
+            Images::Of { positions, .. } => positions.len() == labels.len(),
+        };
+        if !fits {
+            return Err(Error::Failed(format!("{} labels for another number of images", labels.len())));
         }
         if let Some(wrong) = labels.iter().find(|label| usize::from(**label) >= classes) {
             return Err(Error::Failed(format!("label {wrong} is none of the {classes} classes 0 to {}", classes - 1)));

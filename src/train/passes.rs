@@ -2,20 +2,21 @@
 
 use std::ops::Range;
 
-use super::learner::observe_logits;
+use super::learner::{Images, observe_logits};
 use super::replicate::{Run, Stage, Stop};
 use crate::Result;
-use crate::nn::{Kernels, SgdStep};
+use crate::data::{self, View};
+use crate::nn::{Kernels, Objective, SgdStep};
 use crate::scores::Record;
 use crate::study::config::Observe;
 
 /// Vectors that every pass uses again, so that a step allocates nothing.
 #[derive(Debug, Default)]
 pub struct Buffers {
-    images: Vec<f32>,
+    views: Vec<View>,
     labels: Vec<u16>,
     positions: Vec<u32>,
-    /// Observations of the last batch or pass.
+    /// Observations not yet entered, or of the last pass.
     pub batch: Record,
     /// Logits of the last pass over plain examples, `[examples, classes]`.
     pub logits: Vec<f32>,
@@ -63,43 +64,62 @@ impl Totals {
 pub(super) fn train_epoch<K: Kernels>(run: &mut Run<'_, K>, epoch: u32) -> Result<Totals, Stop> {
     let dataset = &*run.context.dataset;
     let recipe = &run.plan.recipe;
-    let order = crate::data::order(&run.plan.key, epoch, dataset.train);
+    let order = data::order(&run.plan.key, epoch, dataset.train);
     let optimizer = &recipe.optimizer;
     let sgd =
         SgdStep { rate: optimizer.rate(epoch), momentum: optimizer.momentum, weight_decay: optimizer.weight_decay };
     let mut totals = Totals::default();
     run.buffers.epoch.resize(dataset.train);
     run.pulse.restart();
+    let steps = dataset.train.div_ceil(recipe.batch_size);
+    let mut entered = 0;
     for (step, batch) in order.chunks(recipe.batch_size).enumerate() {
         run.obey()?;
         let buffers = &mut run.buffers;
-        run.loader.augmented(batch, recipe.augment, &run.plan.key, epoch, &mut buffers.images);
+        data::draw_views(batch, recipe.augment, &run.plan.key, epoch, &mut buffers.views);
         buffers.labels.clear();
         buffers.labels.extend(batch.iter().filter_map(|position| dataset.labels.get(*position as usize)));
-        run.learner.train_step(&buffers.images, &buffers.labels, sgd, &mut buffers.batch)?;
-        buffers.epoch.scatter(batch, &buffers.batch);
-        totals.add(&buffers.batch.loss, &buffers.batch.predicted, &buffers.labels);
-        run.record.non_finite |= !buffers.batch.is_finite();
+        let images = Images::Of { positions: batch, views: &buffers.views };
+        run.learner.train_step(images, &buffers.labels, Objective::CrossEntropy, sgd)?;
         run.record.step = step + 1;
         run.pulse.step();
-        tell(run, &totals);
+        // A device is asked for its observations when somebody looks, not at every step.
+        let tells = run.pulse.tell();
+        if tells || step + 1 == steps {
+            entered += enter(run, order.get(entered..).unwrap_or(&[]), &mut totals)?;
+        }
+        if tells {
+            tell(run, &totals);
+        }
         run.stage(Stage::Step);
     }
     Ok(totals)
 }
 
-/// The board, at most ten times a second.
+/// Enters the observations that steps made since the last time, of the examples `next` in the epoch's order; how many.
+fn enter<K: Kernels>(run: &mut Run<'_, K>, next: &[u32], totals: &mut Totals) -> Result<usize, Stop> {
+    let Buffers { batch, epoch, labels, .. } = &mut run.buffers;
+    batch.clear();
+    run.learner.take_record(batch)?;
+    let here = next.get(..batch.loss.len()).unwrap_or(next);
+    epoch.scatter(here, batch);
+    labels.clear();
+    labels.extend(here.iter().filter_map(|position| run.context.dataset.labels.get(*position as usize)));
+    totals.add(&batch.loss, &batch.predicted, labels);
+    run.record.non_finite |= !batch.is_finite();
+    Ok(here.len())
+}
+
+/// Puts the step on the board.
 fn tell<K: Kernels>(run: &mut Run<'_, K>, totals: &Totals) {
     run.record.examples_per_s = run.pulse.examples_per_s();
-    if run.pulse.tell() {
-        let (record, seconds) = (&run.record, run.record.seconds);
-        run.context.board.update(&run.plan.id, |view| {
-            view.progress.follow(record);
-            view.progress.seconds = seconds;
-            view.progress.train_loss = Some(totals.loss());
-            view.progress.train_accuracy = Some(totals.accuracy());
-        });
-    }
+    let record = &run.record;
+    run.context.board.update(&run.plan.id, |view| {
+        view.progress.follow(record);
+        view.progress.seconds = record.seconds;
+        view.progress.train_loss = Some(totals.loss());
+        view.progress.train_accuracy = Some(totals.accuracy());
+    });
 }
 
 /// The passes at an epoch's end: a sweep where observations come from sweeps, else the test examples alone.
@@ -137,11 +157,10 @@ fn logits_from<K: Kernels>(run: &mut Run<'_, K>, first: usize) -> Result<(), Sto
     for start in (first..run.context.dataset.len()).step_by(run.plan.recipe.batch_size) {
         run.obey()?;
         let end = (start + run.plan.recipe.batch_size).min(run.context.dataset.len());
-        let Buffers { images, positions, logits, .. } = &mut run.buffers;
+        let positions = &mut run.buffers.positions;
         positions.clear();
         positions.extend(start as u32..end as u32);
-        run.loader.plain(positions, images);
-        run.learner.evaluate(images, logits)?;
+        run.learner.evaluate(Images::Of { positions, views: &[] })?;
     }
-    Ok(())
+    Ok(run.learner.collect(&mut run.buffers.logits)?)
 }

@@ -17,7 +17,7 @@ use super::learner::Learner;
 use super::passes::{self, Buffers};
 use super::pulse::Pulse;
 use super::steer::{Leave, Steer};
-use crate::data::{Dataset, Loader};
+use crate::data::Dataset;
 use crate::nn::Kernels;
 use crate::scores::{Need, Observer, ScoreSpec};
 use crate::store::folder::StudyFolder;
@@ -102,7 +102,6 @@ pub(super) struct Run<'a, K: Kernels> {
     pub context: &'a Context,
     pub plan: &'a ReplicatePlan,
     pub steer: &'a Steer,
-    pub loader: Loader<'a>,
     pub learner: Learner<K>,
     pub observers: Vec<Box<dyn Observer>>,
     pub dir: ReplicateDir,
@@ -157,7 +156,6 @@ impl<'a, K: Kernels> Run<'a, K> {
         let mut run = Self {
             observers: context.plan.scores.iter().map(observer).collect(),
             record: record_of(plan, &learner, dataset, observed, &backend_id),
-            loader: Loader::new(dataset),
             pulse: Pulse::new(plan.recipe.batch_size),
             buffers: Buffers::default(),
             committed: Instant::now(),

@@ -4,11 +4,11 @@
 use diffscope::Error;
 use diffscope::data::ImageShape;
 use diffscope::models;
-use diffscope::nn::{CpuKernels, Kernels, Real, SgdStep};
+use diffscope::nn::{CpuKernels, Kernels, Objective, Real, SgdStep};
 use diffscope::random::Key;
 use diffscope::scores::Record;
 use diffscope::study::config::NormInit;
-use diffscope::train::learner::{Learner, observe_logits};
+use diffscope::train::learner::{Images, Learner, observe_logits};
 
 use crate::kernels::counting;
 
@@ -25,6 +25,18 @@ fn learner<R: Real>(name: &str) -> Learner<CpuKernels<R>> {
     let mut learner = Learner::new(CpuKernels::new(), &models::parse(name).unwrap(), SHAPE, CLASSES).unwrap();
     learner.initialise(&key(), NormInit::Uniform).unwrap();
     learner
+}
+
+/// A step, and its observations alone.
+fn train<K: Kernels>(learner: &mut Learner<K>, images: &[f32], labels: &[u16], seen: &mut Record) {
+    learner.train_step(images, labels, Objective::CrossEntropy, SGD).unwrap();
+    seen.clear();
+    learner.take_record(seen).unwrap();
+}
+
+fn logits_of<K: Kernels>(learner: &mut Learner<K>, images: &[f32], logits: &mut Vec<f32>) {
+    learner.evaluate(images).unwrap();
+    learner.collect(logits).unwrap();
 }
 
 fn batch(count: usize) -> (Vec<f32>, Vec<u16>) {
@@ -48,11 +60,11 @@ fn once_all_batch_sizes_were_seen_training_and_evaluation_allocate_nothing() {
         let (mut seen, mut logits) = (Record::default(), Vec::new());
         let mut epoch = |logits: &mut Vec<f32>| {
             for (images, labels) in [&whole, &whole, &partial] {
-                learner.train_step(images, labels, SGD, &mut seen).unwrap();
+                train(&mut learner, images, labels, &mut seen);
             }
             logits.clear();
             for (images, _) in [&partial, &whole, &partial] {
-                learner.evaluate(images, logits).unwrap();
+                logits_of(&mut learner, images, logits);
             }
         };
         epoch(&mut logits);
@@ -73,9 +85,10 @@ fn gradient_passes_between_training_steps_allocate_nothing_either() {
         let mut round = || {
             norms.clear();
             gradients.clear();
-            learner.gradient_norms(&images, &labels, &mut norms).unwrap();
+            learner.gradient_norms(&images, &labels, Objective::CrossEntropy).unwrap();
+            learner.collect(&mut norms).unwrap();
             learner.input_gradients(&images, |_, _, seed| seed[0] = 1.0, &mut gradients).unwrap();
-            learner.train_step(&images, &labels, SGD, &mut seen).unwrap();
+            train(&mut learner, &images, &labels, &mut seen);
         };
         round();
         let before = counting::requests();
@@ -92,7 +105,7 @@ fn training_learns_a_batch_by_heart() {
         let mut seen = Record::default();
         let mut loss = Vec::new();
         for _ in 0..60 {
-            learner.train_step(&images, &labels, SGD, &mut seen).unwrap();
+            train(&mut learner, &images, &labels, &mut seen);
             loss.push(seen.loss.iter().sum::<f32>() / 16.0);
         }
         assert!(loss[59] < 0.1 * loss[0], "{name}: {loss:?}");
@@ -115,8 +128,8 @@ fn f32_follows_f64_within_one_in_ten_thousand() {
         };
         both(&mut single, &mut double);
         let (mut seen, mut seen_double) = (Record::default(), Record::default());
-        single.train_step(&images, &labels, SGD, &mut seen).unwrap();
-        double.train_step(&images, &labels, SGD, &mut seen_double).unwrap();
+        train(&mut single, &images, &labels, &mut seen);
+        train(&mut double, &images, &labels, &mut seen_double);
         compare(&seen.loss, &seen_double.loss, "losses");
         compare(&seen.margin, &seen_double.margin, "margins");
         let (one, other) = (single.state().unwrap(), double.state().unwrap());
@@ -130,8 +143,9 @@ fn f32_follows_f64_within_one_in_ten_thousand() {
 /// Logits, gradient norms and input gradients of logit 1.
 fn passes<K: Kernels>(learner: &mut Learner<K>, images: &[f32], labels: &[u16], one: f64) -> [Vec<f32>; 3] {
     let mut out = [Vec::new(), Vec::new(), Vec::new()];
-    learner.evaluate(images, &mut out[0]).unwrap();
-    learner.gradient_norms(images, labels, &mut out[1]).unwrap();
+    logits_of(learner, images, &mut out[0]);
+    learner.gradient_norms(images, labels, Objective::CrossEntropy).unwrap();
+    learner.collect(&mut out[1]).unwrap();
     learner.input_gradients(images, |_, _, seed| seed[1] = K::Real::from_f64(one), &mut out[2]).unwrap();
     out
 }
@@ -142,10 +156,10 @@ fn a_restored_learner_goes_on_with_the_same_bits() {
         let (mut one, mut other) = (learner::<f32>(name), learner::<f32>(name));
         let (images, labels) = batch(5);
         let mut seen = Record::default();
-        one.train_step(&images, &labels, SGD, &mut seen).unwrap();
+        train(&mut one, &images, &labels, &mut seen);
         other.restore(&one.state().unwrap()).unwrap();
         for learner in [&mut one, &mut other] {
-            learner.train_step(&images, &labels, SGD, &mut seen).unwrap();
+            train(learner, &images, &labels, &mut seen);
         }
         assert_eq!(one.state().unwrap(), other.state().unwrap());
         assert_eq!(one.backend_id(), other.backend_id());
@@ -186,9 +200,9 @@ fn training_and_sweeps_observe_with_the_same_arithmetic() {
     let mut learner = learner::<f32>("mlp-24x2");
     let (images, labels) = batch(6);
     let (mut logits, mut swept, mut seen) = (Vec::new(), Record::default(), Record::default());
-    learner.evaluate(&images, &mut logits).unwrap();
+    logits_of(&mut learner, &images, &mut logits);
     observe_logits(&logits, &labels, CLASSES, &mut swept);
-    learner.train_step(&images, &labels, SGD, &mut seen).unwrap();
+    train(&mut learner, &images, &labels, &mut seen);
     assert_eq!(seen, swept);
 }
 
@@ -197,16 +211,18 @@ fn what_does_not_fit_is_refused_and_changes_nothing() {
     let mut learner = learner::<f32>("resnet8-4");
     let before = learner.state().unwrap();
     let (images, mut labels) = batch(3);
-    let mut seen = Record::default();
     let refused = |result: Result<(), Error>, says: &str| {
         let reason = result.unwrap_err().to_string();
         assert!(reason.contains(says), "{reason}");
     };
-    refused(learner.train_step(&images[1..], &labels, SGD, &mut seen), "3 labels");
-    refused(learner.train_step(&[], &[], SGD, &mut seen), "no batch");
-    refused(learner.evaluate(&images[1..], &mut Vec::new()), "no batch");
+    let ce = Objective::CrossEntropy;
+    refused(learner.train_step(&images[1..], &labels, ce, SGD), "3 labels");
+    refused(learner.train_step(&images[..0], &[], ce, SGD), "no batch");
+    refused(learner.evaluate(&images[1..]), "no batch");
     labels[1] = 5;
-    refused(learner.train_step(&images, &labels, SGD, &mut seen), "label 5");
+    refused(learner.train_step(&images, &labels, ce, SGD), "label 5");
+    let positions = Images::Of { positions: &[0, 1, 2], views: &[] };
+    refused(learner.evaluate(positions), "no data set");
     let mut short = before.clone();
     short.statistics.pop();
     short.weights[0] += 1.0;

@@ -7,7 +7,7 @@ use candle_core::{DType, Device, Tensor, Var};
 use candle_nn::{Module, ModuleT, VarBuilder, VarMap};
 use diffscope::data::ImageShape;
 use diffscope::models;
-use diffscope::nn::{Entry, Kernels, Mode, Shape, Want};
+use diffscope::nn::{Entry, Kernels, Mode, Objective, Shape, Want};
 use diffscope::scores::Record;
 
 use crate::nn_oracles::{Rig, assert_near, normals};
@@ -168,7 +168,8 @@ impl Twins {
         let kernels = &mut self.rig.step.kernels;
         let output = self.rig.network.output();
         let logits = kernels.upload(output, logits).unwrap();
-        let dy = kernels.softmax_cross_entropy(&logits, labels, 1.0 / labels.len() as f64, seen).unwrap();
+        let dy = kernels.loss(Objective::CrossEntropy, &logits, labels, 1.0 / labels.len() as f64).unwrap();
+        kernels.take_record(seen).unwrap();
         let mut values = Vec::new();
         kernels.download(output, &dy, &mut |host| values.extend_from_slice(host)).unwrap();
         values

@@ -1,8 +1,14 @@
 //! The portable CPU kernels: one thread, plain `[B, C, H, W]` buffers, convolutions as matrix products.
 
+use std::sync::Arc;
+
 use super::pool::{self, Buf, BufferPool};
 use super::product::{InstructionSet, Products};
-use super::{Arenas, Conv, Dense, Kernels, Norm, Pool, Real, SgdStep, Sink, conv, dense, norm, softmax, window};
+use super::{
+    Arenas, Conv, Dense, GroupNorm, Kernels, Norm, Normed, Objective, Pool, Real, SgdStep, Sink, conv, dense, norm,
+    softmax, window,
+};
+use crate::data::{Dataset, Loader, View};
 use crate::nn::Shape;
 use crate::scores::Record;
 use crate::{Error, Result};
@@ -13,15 +19,32 @@ pub struct CpuKernels<R> {
     pool: BufferPool<R>,
     products: Products<R>,
     scratch: conv::Scratch<R>,
+    loader: Option<Loader>,
+    image: Vec<f32>,
+    posted: Vec<R>,
+    seen: Record,
 }
 
 impl<R: Real> CpuKernels<R> {
-    /// With the best instruction set of this processor.
+    /// With the best instruction set of this processor; batches come from the host.
     pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// With the best instruction set of this processor; batches come from a data set.
+    pub fn on(dataset: Arc<Dataset>) -> Self {
+        Self { loader: Some(Loader::new(dataset)), ..Self::default() }
+    }
+
+    fn with(set: InstructionSet) -> Self {
         Self {
             pool: BufferPool::default(),
-            products: Products::new(InstructionSet::detect()),
+            products: Products::new(set),
             scratch: conv::Scratch::default(),
+            loader: None,
+            image: Vec::new(),
+            posted: Vec::new(),
+            seen: Record::default(),
         }
     }
 
@@ -32,7 +55,7 @@ impl<R: Real> CpuKernels<R> {
 
 impl<R: Real> Default for CpuKernels<R> {
     fn default() -> Self {
-        Self::new()
+        Self::with(InstructionSet::detect())
     }
 }
 
@@ -55,6 +78,28 @@ impl<R: Real> Kernels for CpuKernels<R> {
 
     fn download(&self, _shape: Shape, x: &Buf<R>, take: &mut dyn FnMut(&[R])) -> Result<()> {
         take(&x.read());
+        Ok(())
+    }
+
+    fn images(&mut self, positions: &[u32], views: &[View]) -> Result<Buf<R>> {
+        let loader = self.loader.as_ref().ok_or_else(|| Error::Failed("these kernels have no data set".into()))?;
+        let x = self.pool.take(loader.shape().len(), positions.len());
+        self.image.resize(loader.shape().len(), 0.0);
+        for (index, (position, out)) in positions.iter().zip(x.write().chunks_exact_mut(self.image.len())).enumerate() {
+            loader.image(*position, views.get(index).copied(), &mut self.image);
+            out.iter_mut().zip(&self.image).for_each(|(out, value)| *out = R::from_f64(f64::from(*value)));
+        }
+        Ok(x)
+    }
+
+    fn post(&mut self, _shape: Shape, x: &Buf<R>) -> Result<()> {
+        self.posted.extend_from_slice(&x.read());
+        Ok(())
+    }
+
+    fn collect(&mut self, take: &mut dyn FnMut(&[R])) -> Result<()> {
+        take(&self.posted);
+        self.posted.clear();
         Ok(())
     }
 
@@ -81,21 +126,38 @@ impl<R: Real> Kernels for CpuKernels<R> {
         Ok(norms)
     }
 
-    fn conv(&mut self, conv: &Conv, weights: &Buf<R>, x: &Buf<R>) -> Result<Buf<R>> {
+    fn conv(&mut self, conv: &Conv, _train: bool, weights: &Buf<R>, x: &Buf<R>) -> Result<Buf<R>> {
         let y = self.like(conv.output, x);
         let weight = &weights.read()[conv.weight.range()];
         conv::forward(conv, (&mut self.products, &mut self.scratch), weight, &x.read(), &mut y.write());
         Ok(y)
     }
 
-    fn conv_input_gradient(&mut self, conv: &Conv, weights: &Buf<R>, dy: &Buf<R>) -> Result<Buf<R>> {
+    fn conv_input_gradient(
+        &mut self,
+        conv: &Conv,
+        weights: &Buf<R>,
+        _x: &Buf<R>,
+        dy: &Buf<R>,
+        onto: Option<Buf<R>>,
+    ) -> Result<Buf<R>> {
         let dx = self.like(conv.input, dy);
         let weight = &weights.read()[conv.weight.range()];
         conv::input_gradient(conv, (&mut self.products, &mut self.scratch), weight, &dy.read(), &mut dx.write());
-        Ok(dx)
+        match onto {
+            Some(onto) => self.add(dx, &onto),
+            None => Ok(dx),
+        }
     }
 
-    fn conv_weight_gradient(&mut self, conv: &Conv, x: &Buf<R>, dy: &Buf<R>, sink: Sink<'_, Buf<R>>) -> Result<()> {
+    fn conv_weight_gradient(
+        &mut self,
+        conv: &Conv,
+        _weights: &Buf<R>,
+        x: &Buf<R>,
+        dy: &Buf<R>,
+        sink: Sink<'_, Buf<R>>,
+    ) -> Result<()> {
         conv::weight_gradient(conv, (&mut self.products, &mut self.scratch), &x.read(), &dy.read(), &sink);
         Ok(())
     }
@@ -137,13 +199,38 @@ impl<R: Real> Kernels for CpuKernels<R> {
         norm: &Norm,
         train: bool,
         weights: &Buf<R>,
-        (x, moments): (&Buf<R>, &Buf<R>),
-        dz: Buf<R>,
+        Normed { x, moments, y }: &Normed<Buf<R>>,
+        dy: Buf<R>,
         sink: Sink<'_, Buf<R>>,
-    ) -> Result<Buf<R>> {
-        let dz = self.pool.own(dz);
-        norm::backward(norm, train, &weights.read(), (&x.read(), &moments.read()), &mut dz.write(), &sink);
-        Ok(dz)
+    ) -> Result<(Buf<R>, Buf<R>)> {
+        let dz = match y {
+            Some(y) => self.relu_backward(y, dy)?,
+            None => dy,
+        };
+        let dx = self.pool.own(dz.clone());
+        norm::backward(norm, train, &weights.read(), (&x.read(), &moments.read()), &mut dx.write(), &sink);
+        Ok((dx, dz))
+    }
+
+    fn group_norm(
+        &mut self,
+        _norm: &GroupNorm,
+        _weights: &Buf<R>,
+        _x: &Buf<R>,
+        _skip: Option<&Buf<R>>,
+    ) -> Result<(Buf<R>, Buf<R>)> {
+        Err(Error::Failed("no group norm yet".into()))
+    }
+
+    fn group_norm_backward(
+        &mut self,
+        _norm: &GroupNorm,
+        _weights: &Buf<R>,
+        _taped: &Normed<Buf<R>>,
+        _dy: Buf<R>,
+        _sink: Sink<'_, Buf<R>>,
+    ) -> Result<(Buf<R>, Buf<R>)> {
+        Err(Error::Failed("no group norm yet".into()))
     }
 
     fn relu(&mut self, x: Buf<R>) -> Result<Buf<R>> {
@@ -157,6 +244,12 @@ impl<R: Real> Kernels for CpuKernels<R> {
         let closed = |y: R| y <= R::ZERO;
         dy.write().iter_mut().zip(&*y.read()).for_each(|(dy, y)| *dy = if closed(*y) { R::ZERO } else { *dy });
         Ok(dy)
+    }
+
+    fn root(&mut self, x: Buf<R>) -> Result<Buf<R>> {
+        let x = self.pool.own(x);
+        x.write().iter_mut().for_each(|x| *x = R::from_f64(x.to_f64().sqrt()));
+        Ok(x)
     }
 
     fn add(&mut self, x: Buf<R>, other: &Buf<R>) -> Result<Buf<R>> {
@@ -197,17 +290,20 @@ impl<R: Real> Kernels for CpuKernels<R> {
         Ok(dy)
     }
 
-    fn softmax_cross_entropy(
-        &mut self,
-        logits: &Buf<R>,
-        labels: &[u16],
-        scale: f64,
-        seen: &mut Record,
-    ) -> Result<Buf<R>> {
+    fn loss(&mut self, objective: Objective, logits: &Buf<R>, labels: &[u16], scale: f64) -> Result<Buf<R>> {
         let values = logits.read();
         let gradient = self.pool.take(values.len() / logits.batch().max(1), logits.batch());
-        softmax::cross_entropy(&values, labels, scale, seen, &mut gradient.write());
+        match objective {
+            Objective::CrossEntropy => {
+                softmax::cross_entropy(&values, labels, scale, &mut self.seen, &mut gradient.write());
+            }
+        }
         Ok(gradient)
+    }
+
+    fn take_record(&mut self, seen: &mut Record) -> Result<()> {
+        seen.append(&mut self.seen);
+        Ok(())
     }
 
     fn sgd(&mut self, arenas: &Arenas<Buf<R>>, sgd: SgdStep) -> Result<()> {

@@ -21,7 +21,16 @@ pub use softmax::observe_logits;
 
 use super::{Place, Shape};
 use crate::Result;
+use crate::data::View;
 use crate::scores::Record;
+
+/// What training minimises: a mean over the batch.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Objective {
+    /// Cross-entropy of the softmax.
+    #[default]
+    CrossEntropy,
+}
 
 /// A planned convolution.
 #[derive(Debug, Clone, Copy)]
@@ -38,6 +47,10 @@ pub struct Conv {
     pub padding: usize,
     /// The weight, `[outputs, inputs, kernel, kernel]`.
     pub weight: Place,
+    /// The bias, `[outputs]`, where there is one.
+    pub bias: Option<Place>,
+    /// Whether each output's weights are standardised before use (Qiao et al. 2019).
+    pub standardised: bool,
 }
 
 /// A planned dense layer.
@@ -66,6 +79,21 @@ pub struct Norm {
     pub mean: Place,
     /// The running variance in the statistics, `[channels]`.
     pub variance: Place,
+    /// Whether a `ReLU` follows in the same pass.
+    pub relu: bool,
+}
+
+/// A planned group norm (Wu and He 2018), eps 1e-5: each example's own moments, over the pixels of a group of channels.
+#[derive(Debug, Clone, Copy)]
+pub struct GroupNorm {
+    /// Shape of an example.
+    pub shape: Shape,
+    /// Number of groups; it divides the channels.
+    pub groups: usize,
+    /// The weight in the parameters, `[channels]`.
+    pub weight: Place,
+    /// The bias in the parameters, `[channels]`.
+    pub bias: Place,
     /// Whether a `ReLU` follows in the same pass.
     pub relu: bool,
 }
@@ -114,6 +142,17 @@ pub struct SgdStep {
     pub weight_decay: f64,
 }
 
+/// What the forward pass of a norm left for its backward.
+#[derive(Debug)]
+pub struct Normed<B> {
+    /// Its input.
+    pub x: B,
+    /// The moments (mean, 1 / deviation) it used.
+    pub moments: B,
+    /// Its output, where a `ReLU` closed parts of it.
+    pub y: Option<B>,
+}
+
 /// A backend: buffers and the operations on them.
 pub trait Kernels: 'static {
     /// What it computes in.
@@ -130,6 +169,13 @@ pub trait Kernels: 'static {
     fn download(&self, shape: Shape, x: &Self::Buf, take: &mut dyn FnMut(&[Self::Real])) -> Result<()>;
     /// A new arena of so many zeros.
     fn arena(&mut self, len: usize) -> Result<Self::Buf>;
+    /// The normalised images at some positions of the data set that the backend was made with; a view each, or none
+    /// for the plain images.
+    fn images(&mut self, positions: &[u32], views: &[View]) -> Result<Self::Buf>;
+    /// Keeps a batch, as `[B, C, H, W]`, for [`Kernels::collect`]: a device reads all that was posted back at once.
+    fn post(&mut self, shape: Shape, x: &Self::Buf) -> Result<()>;
+    /// Shows all that was posted since the last time, in its order, and forgets it.
+    fn collect(&mut self, take: &mut dyn FnMut(&[Self::Real])) -> Result<()>;
     /// Overwrites the start of an arena.
     fn write_arena(&mut self, arena: &Self::Buf, values: &[Self::Real]) -> Result<()>;
     /// Shows an arena to the host.
@@ -137,14 +183,22 @@ pub trait Kernels: 'static {
     /// Zeros `[B]`, one for each example of `like`.
     fn norms_like(&mut self, like: &Self::Buf) -> Result<Self::Buf>;
 
-    /// y = w * x.
-    fn conv(&mut self, conv: &Conv, weights: &Self::Buf, x: &Self::Buf) -> Result<Self::Buf>;
-    /// dx of a convolution.
-    fn conv_input_gradient(&mut self, conv: &Conv, weights: &Self::Buf, dy: &Self::Buf) -> Result<Self::Buf>;
-    /// dw of a convolution.
+    /// y = w * x (+ b). `train` tells that batch moments of y may be asked for next.
+    fn conv(&mut self, conv: &Conv, train: bool, weights: &Self::Buf, x: &Self::Buf) -> Result<Self::Buf>;
+    /// dx of a convolution whose input was `x`, added to `onto` where another gradient of `x` is known.
+    fn conv_input_gradient(
+        &mut self,
+        conv: &Conv,
+        weights: &Self::Buf,
+        x: &Self::Buf,
+        dy: &Self::Buf,
+        onto: Option<Self::Buf>,
+    ) -> Result<Self::Buf>;
+    /// dw (and db) of a convolution.
     fn conv_weight_gradient(
         &mut self,
         conv: &Conv,
+        weights: &Self::Buf,
         x: &Self::Buf,
         dy: &Self::Buf,
         sink: Sink<'_, Self::Buf>,
@@ -174,21 +228,43 @@ pub trait Kernels: 'static {
         x: &Self::Buf,
         skip: Option<&Self::Buf>,
     ) -> Result<(Self::Buf, Self::Buf)>;
-    /// dx of a norm and its weight gradients, from its (input, moments) and `dz`, the gradient before the `ReLU`.
+    /// dx of a norm, and dz, the gradient behind its `ReLU`, which is also the skip's; weight gradients go to the sink.
+    ///
+    /// `dy` is the gradient of the output. A caller that needs no dz drops it.
     fn norm_backward(
         &mut self,
         norm: &Norm,
         train: bool,
         weights: &Self::Buf,
-        taped: (&Self::Buf, &Self::Buf),
-        dz: Self::Buf,
+        taped: &Normed<Self::Buf>,
+        dy: Self::Buf,
         sink: Sink<'_, Self::Buf>,
-    ) -> Result<Self::Buf>;
+    ) -> Result<(Self::Buf, Self::Buf)>;
+
+    /// As [`Kernels::norm`], for a group norm: moments are the examples' own, `[B, groups, 2]`.
+    fn group_norm(
+        &mut self,
+        norm: &GroupNorm,
+        weights: &Self::Buf,
+        x: &Self::Buf,
+        skip: Option<&Self::Buf>,
+    ) -> Result<(Self::Buf, Self::Buf)>;
+    /// As [`Kernels::norm_backward`], for a group norm.
+    fn group_norm_backward(
+        &mut self,
+        norm: &GroupNorm,
+        weights: &Self::Buf,
+        taped: &Normed<Self::Buf>,
+        dy: Self::Buf,
+        sink: Sink<'_, Self::Buf>,
+    ) -> Result<(Self::Buf, Self::Buf)>;
 
     /// max(x, 0).
     fn relu(&mut self, x: Self::Buf) -> Result<Self::Buf>;
-    /// dy where y > 0, else 0.
+    /// dy where y > 0, else 0 (NaN counts as open).
     fn relu_backward(&mut self, y: &Self::Buf, dy: Self::Buf) -> Result<Self::Buf>;
+    /// The square root of every value.
+    fn root(&mut self, x: Self::Buf) -> Result<Self::Buf>;
     /// x + other.
     fn add(&mut self, x: Self::Buf, other: &Self::Buf) -> Result<Self::Buf>;
     /// The largest value of each window.
@@ -204,15 +280,11 @@ pub trait Kernels: 'static {
     /// A vector as `[C, H, W]`.
     fn unflatten(&mut self, shape: Shape, dy: Self::Buf) -> Result<Self::Buf>;
 
-    /// `scale` times the gradient of the examples' cross-entropies with respect to the logits `[B, classes]`; their
-    /// observations are appended to `seen`. `labels` are one per example, each below `classes`.
-    fn softmax_cross_entropy(
-        &mut self,
-        logits: &Self::Buf,
-        labels: &[u16],
-        scale: f64,
-        seen: &mut Record,
-    ) -> Result<Self::Buf>;
+    /// `scale` times the gradient of the examples' losses with respect to the logits `[B, classes]`; their observations
+    /// are kept for [`Kernels::take_record`]. `labels` are one per example, each below `classes`.
+    fn loss(&mut self, objective: Objective, logits: &Self::Buf, labels: &[u16], scale: f64) -> Result<Self::Buf>;
+    /// Appends the observations of all examples whose loss was taken since the last time, in that order, and forgets them.
+    fn take_record(&mut self, seen: &mut Record) -> Result<()>;
 
     /// v = momentum v + (g + decay w); w -= rate v, over the whole arenas, as PyTorch does it.
     fn sgd(&mut self, arenas: &Arenas<Self::Buf>, sgd: SgdStep) -> Result<()>;
