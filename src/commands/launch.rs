@@ -65,7 +65,7 @@ impl Prepared {
         };
         let known = examples.clone();
         let trainer: Trainer = Arc::new(move |context, plan, steer| {
-            let outcome = train(context, plan, CpuKernels::<f32>::on(context.dataset.clone()), steer)?;
+            let outcome = train(context, plan, CpuKernels::<f32>::new().on(context.dataset.clone()), steer)?;
             show_foreign_work(context, &plan.id, &outcome, &known)?;
             Ok(outcome)
         });

@@ -86,7 +86,8 @@ fn line_of(
 fn seconds_of(prepared: &Prepared, replicate: &ReplicatePlan) -> Result<f64> {
     let dataset = &prepared.dataset;
     let model = crate::models::parse(&replicate.model).map_err(Error::Usage)?;
-    let mut learner = Learner::new(CpuKernels::<f32>::on(dataset.clone()), &model, dataset.shape, dataset.classes())?;
+    let mut learner =
+        Learner::new(CpuKernels::<f32>::new().on(dataset.clone()), &model, dataset.shape, dataset.classes())?;
     learner.initialise(&replicate.key, replicate.recipe.norm_init)?;
     let order = crate::data::order(&replicate.key, 1, dataset.train);
     let batch = order.get(..replicate.recipe.batch_size.min(order.len())).unwrap_or(&order);

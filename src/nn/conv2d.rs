@@ -1,6 +1,6 @@
 //! Convolution in two dimensions: without bias where a norm follows, its weights standardised where asked for.
 
-use super::kernels::Conv;
+use super::kernels::{Conv, Input};
 use super::{Init, Kernels, Layer, Mode, Plan, Shape, Step, Want};
 use crate::{Error, Result};
 
@@ -73,11 +73,11 @@ impl<K: Kernels> Layer<K> for Conv2d {
     }
 
     fn backward(&self, step: &mut Step<K>, dy: K::Buf, want: Want) -> Result<Option<K::Buf>> {
-        self.gradients(step, &dy, want, None)
+        self.gradients(step, &dy, want, if want.input { Input::Wanted } else { Input::Unwanted })
     }
 
     fn backward_onto(&self, step: &mut Step<K>, dy: K::Buf, want: Want, onto: K::Buf) -> Result<K::Buf> {
-        let dx = self.gradients(step, &dy, Want { input: true, ..want }, Some(onto))?;
+        let dx = self.gradients(step, &dy, want, Input::Onto(onto))?;
         dx.ok_or_else(|| Error::Failed("a convolution gave no input gradient".into()))
     }
 }
@@ -88,14 +88,10 @@ impl Conv2d {
         step: &mut Step<K>,
         dy: &K::Buf,
         want: Want,
-        onto: Option<K::Buf>,
+        input: Input<K::Buf>,
     ) -> Result<Option<K::Buf>> {
         let x = step.pop()?;
-        let conv = self.planned()?;
         let (kernels, arenas, sink) = step.parts(want);
-        if want.touches_weights() {
-            kernels.conv_weight_gradient(conv, &arenas.weights, &x, dy, sink)?;
-        }
-        if want.input { kernels.conv_input_gradient(conv, &arenas.weights, &x, dy, onto).map(Some) } else { Ok(None) }
+        kernels.conv_backward(self.planned()?, &arenas.weights, &x, dy, input, sink)
     }
 }

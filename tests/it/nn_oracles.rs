@@ -65,11 +65,12 @@ impl Rig {
         let dy = self.step.kernels.upload(self.network.output(), dy).unwrap();
         let dx = self.network.backward(&mut self.step, dy, want).unwrap();
         assert_eq!(dx.is_some(), want.input);
-        let kernels = &self.step.kernels;
         let mut found = Gradients { weights: Vec::new(), squared_norms: Vec::new(), input: Vec::new() };
-        kernels.read_arena(&self.step.arenas.gradients, &mut |host| found.weights.extend_from_slice(host)).unwrap();
-        if let Some(norms) = self.step.squared_norms() {
-            kernels.read_arena(norms, &mut |host| found.squared_norms.extend_from_slice(host)).unwrap();
+        let norms = self.step.squared_norms().cloned();
+        let Step { kernels, arenas, .. } = &mut self.step;
+        kernels.read_arena(&arenas.gradients, &mut |host| found.weights.extend_from_slice(host)).unwrap();
+        if let Some(norms) = norms {
+            kernels.read_arena(&norms, &mut |host| found.squared_norms.extend_from_slice(host)).unwrap();
         }
         if let Some(dx) = dx {
             kernels.download(self.network.input(), &dx, &mut |host| found.input.extend_from_slice(host)).unwrap();

@@ -1,152 +1,231 @@
-//! Convolutions image by image as matrix products, while an image's windows are in cache.
+//! Convolutions image by image: each image is staged with a border of zeros while it is in cache, whatever was put off of
+//! its values is done on the way, and what the next norm needs is summed up behind it.
+#![allow(unsafe_code)]
+// What isn't inlined into the function that enables an instruction set is compiled without it.
+#![allow(clippy::inline_always)]
 
-use super::im2col::Windows;
-use super::product::{Matrix, Products, Size};
+use super::pool::Grid;
 use super::real::Real;
-use super::{Conv, Sink};
-use crate::nn::kernels::pool::Buf;
+use super::stage::{BorrowedGate, Reader, add_into};
+use super::sums::{add_products, add_spread};
+use super::vector::{Set, Work};
+use super::weights::{Gradients, Weights};
+use super::{Conv, conv_shapes::Staging};
 
-/// Scratch of convolutions: windows, and one weight tensor.
+/// Memory of convolutions that is used again: one image's worth each, and one weight tensor's.
 #[derive(Debug, Default)]
 pub struct Scratch<R> {
-    windows: Vec<R>,
-    weight: Vec<R>,
-}
-
-impl Conv {
-    fn windows(&self) -> Windows {
-        let Self { input, output, kernel, stride, padding, .. } = *self;
-        Windows { input, height: output.height, width: output.width, kernel, stride, padding }
-    }
-
-    /// The windows of the full correlation that gives dx from dy at stride 1; none where that does not exist.
-    fn backward_windows(&self) -> Option<Windows> {
-        let padding = self.kernel.checked_sub(1 + self.padding).filter(|_| self.stride == 1)?;
-        let (height, width) = (self.input.height, self.input.width);
-        Some(Windows { input: self.output, height, width, kernel: self.kernel, stride: 1, padding })
-    }
-
-    /// w as `[inputs, outputs, kernel, kernel]`, each window turned by half a turn.
-    fn turn<R: Real>(&self, weight: &[R], turned: &mut [R]) {
-        let (inputs, outputs, area) = (self.input.channels, self.output.channels, self.kernel * self.kernel);
-        for (row, turned) in turned.chunks_exact_mut(area).enumerate() {
-            let (input, output) = (row / outputs, row % outputs);
-            let window = &weight[(output * inputs + input) * area..][..area];
-            turned.iter_mut().zip(window.iter().rev()).for_each(|(turned, value)| *turned = *value);
-        }
-    }
-}
-
-/// y of every image.
-pub fn forward<R: Real>(
-    conv: &Conv,
-    (products, scratch): (&mut Products<R>, &mut Scratch<R>),
-    weight: &[R],
-    x: &[R],
-    y: &mut [R],
-) {
-    correlate(conv.windows(), products, &mut scratch.windows, weight, x, y);
-}
-
-/// Every image of `x` under `weight`, whose rows are the output channels.
-fn correlate<R: Real>(
-    windows: Windows,
-    products: &mut Products<R>,
-    columns: &mut Vec<R>,
-    weight: &[R],
-    x: &[R],
-    y: &mut [R],
-) {
-    let (k, n) = (windows.rows(), windows.columns());
-    let size = Size { m: weight.len() / k, n, k };
-    for (image, y) in x.chunks_exact(windows.input.len()).zip(y.chunks_exact_mut(size.m * n)) {
-        let columns = Matrix::rows(gathered(windows, image, columns), n);
-        products.multiply(y, size, Matrix::rows(weight, k), columns, false);
-    }
-}
-
-/// The windows of an image: gathered, or the image itself.
-fn gathered<'a, R: Real>(windows: Windows, image: &'a [R], columns: &'a mut Vec<R>) -> &'a [R] {
-    if windows.is_image() {
-        return image;
-    }
-    let columns = room(columns, windows.rows() * windows.columns());
-    windows.gather(image, columns);
-    columns
+    x: Vec<R>,
+    dy: Vec<R>,
+    packed: Vec<R>,
+    start: Vec<R>,
+    example: Vec<R>,
+    shift: Vec<R>,
+    totals: Vec<f64>,
+    /// Standardised weights and sums of gradients.
+    pub weights: super::weights::Scratch<R>,
 }
 
 /// The first `len` values of a scratch that only grows; their content is arbitrary.
-fn room<R: Real>(scratch: &mut Vec<R>, len: usize) -> &mut [R] {
+pub fn room<T: Clone + Default>(scratch: &mut Vec<T>, len: usize) -> &mut [T] {
     if scratch.len() < len {
-        scratch.resize(len, R::ZERO);
+        scratch.resize(len, T::default());
     }
     &mut scratch[..len]
 }
 
-/// dx of every image: at stride 1 a correlation with the turned weight, else windows' gradients scattered back.
-pub fn input_gradient<R: Real>(
-    conv: &Conv,
-    (products, scratch): (&mut Products<R>, &mut Scratch<R>),
-    weight: &[R],
-    dy: &[R],
-    dx: &mut [R],
-) {
-    if let Some(windows) = conv.backward_windows() {
-        let turned = room(&mut scratch.weight, weight.len());
-        conv.turn(weight, turned);
-        correlate(windows, products, &mut scratch.windows, turned, dy, dx);
-        return;
-    }
-    let windows = conv.windows();
-    let size = Size { m: windows.rows(), n: windows.columns(), k: conv.output.channels };
-    let turned = Matrix::transposed(weight, size.m);
-    let columns = room(&mut scratch.windows, size.m * size.n);
-    for (dy, dx) in dy.chunks_exact(conv.output.len()).zip(dx.chunks_exact_mut(conv.input.len())) {
-        products.multiply(columns, size, turned, Matrix::rows(dy, size.n), false);
-        windows.scatter(columns, dx);
-    }
+/// The first `len` values of a scratch, all 0.
+pub fn zeros<T: Clone + Default>(scratch: &mut Vec<T>, len: usize) -> &mut [T] {
+    scratch.clear();
+    scratch.resize(len, T::default());
+    scratch
 }
 
-/// dw of every image: summed, squared and summed per example, or both.
-///
-/// Products give the transpose `[inputs k k, outputs]`: then only dy, the smaller operand, has to be turned.
-pub fn weight_gradient<R: Real>(
-    conv: &Conv,
-    (products, scratch): (&mut Products<R>, &mut Scratch<R>),
-    x: &[R],
-    dy: &[R],
-    sink: &Sink<'_, Buf<R>>,
-) {
-    let windows = conv.windows();
-    let size = Size { m: windows.rows(), n: conv.output.channels, k: windows.columns() };
-    let mut norms = sink.norms.map(Buf::write);
-    let (own, sum) = room(&mut scratch.weight, 2 * conv.weight.len).split_at_mut(conv.weight.len);
-    let images = x.chunks_exact(conv.input.len()).zip(dy.chunks_exact(conv.output.len()));
-    for (index, (image, dy)) in images.enumerate() {
-        let columns = Matrix::rows(gathered(windows, image, &mut scratch.windows), size.k);
-        let dy = Matrix::transposed(dy, size.k);
-        if let Some(norms) = &mut norms {
-            products.multiply(own, size, columns, dy, false);
-            norms[index] += own.iter().fold(R::ZERO, |sum, value| sum + *value * *value);
-            if sink.gradients.is_some() {
-                add_or_set(sum, own, index > 0);
+/// y of a batch, and its moments where they are wanted.
+pub struct Forward<'a, R> {
+    /// What is convolved.
+    pub conv: &'a Conv,
+    /// Its input.
+    pub x: Reader<'a, R>,
+    /// All parameters.
+    pub weights: &'a [R],
+    /// How an output lies.
+    pub grid: Grid,
+    /// The outputs.
+    pub y: &'a mut [R],
+    /// Mean and variance of each channel of y, `[2, stride]`.
+    pub moments: Option<&'a mut [R]>,
+    /// Memory.
+    pub scratch: &'a mut Scratch<R>,
+}
+
+impl<R: Real> Work<R> for Forward<'_, R> {
+    type Output = ();
+
+    #[inline(always)]
+    unsafe fn run<S: Set<R>>(self) {
+        let Self { conv, x, weights, grid, y, mut moments, scratch } = self;
+        let staging = Staging::input(conv, x.grid);
+        let correlation = staging.forward(conv, grid);
+        let weight = Weights::of(conv, weights, &mut scratch.weights);
+        let packed = room(&mut scratch.packed, correlation.weights());
+        correlation.pack::<R, S>(|tap, place, output| weight.forward(staging.pixel, tap, place, output), packed);
+        let start = zeros(&mut scratch.start, grid.stride);
+        if let Some(bias) = conv.bias {
+            start[..bias.len].copy_from_slice(&weights[bias.range()]);
+        }
+        let staged = zeros(&mut scratch.x, staging.len());
+        let totals = zeros(&mut scratch.totals, 2 * grid.stride);
+        let shift = zeros(&mut scratch.shift, grid.stride);
+        let count = y.len() / grid.len().max(1);
+        for (example, y) in y.chunks_exact_mut(grid.len()).enumerate() {
+            // SAFETY: the caller has the set.
+            unsafe {
+                x.rows::<S>(staging.rows(example, x.grid), staged);
+                correlation.run::<R, S>(staged, packed, start, y);
+                if moments.is_some() {
+                    if example == 0 {
+                        // Sums of distances from about the mean don't cancel.
+                        add_spread::<R, S>(grid, y, shift, totals);
+                        let pixels = grid.shape.pixels() as f64;
+                        shift.iter_mut().zip(&*totals).for_each(|(shift, sum)| *shift = R::from_f64(sum / pixels));
+                        totals.fill(0.0);
+                    }
+                    add_spread::<R, S>(grid, y, shift, totals);
+                }
             }
-        } else {
-            products.multiply(sum, size, columns, dy, index > 0);
         }
-    }
-    if let Some(gradients) = sink.gradients {
-        let gradient = &mut gradients.write()[conv.weight.range()];
-        for (output, gradient) in gradient.chunks_exact_mut(size.m).enumerate() {
-            gradient.iter_mut().zip(sum[output..].iter().step_by(size.n)).for_each(|(to, from)| *to = *from);
+        if let Some(moments) = &mut moments {
+            let count = (count * grid.shape.pixels()) as f64;
+            let (means, variances) = moments.split_at_mut(grid.stride);
+            let (distances, squares) = totals.split_at(grid.stride);
+            for channel in 0..grid.stride {
+                let distance = distances[channel] / count;
+                means[channel] = R::from_f64(shift[channel].to_f64() + distance);
+                variances[channel] = R::from_f64((squares[channel] / count - distance * distance).max(0.0));
+            }
         }
     }
 }
 
-fn add_or_set<R: Real>(sum: &mut [R], values: &[R], add: bool) {
-    if add {
-        sum.iter_mut().zip(values).for_each(|(sum, value)| *sum += *value);
-    } else {
-        sum.copy_from_slice(values);
+/// The gradients of a batch.
+pub struct Backward<'a, R> {
+    /// What was convolved.
+    pub conv: &'a Conv,
+    /// Its input.
+    pub x: Reader<'a, R>,
+    /// All parameters.
+    pub weights: &'a [R],
+    /// The gradient of the output.
+    pub dy: Reader<'a, R>,
+    /// Where the weight gradients go.
+    pub gradients: Gradients<'a, R>,
+    /// The gradient of the input, where it is wanted.
+    pub input: Option<InputGradient<'a, R>>,
+    /// Examples.
+    pub batch: usize,
+    /// Memory.
+    pub scratch: &'a mut Scratch<R>,
+}
+
+/// Where the gradient of the input goes.
+pub struct InputGradient<'a, R> {
+    /// How an example lies.
+    pub grid: Grid,
+    /// Where to.
+    pub dx: &'a mut [R],
+    /// Another gradient of the same input, which is added.
+    pub onto: Option<Reader<'a, R>>,
+    /// What the norm that gave the input will need.
+    pub sums: Option<NormSums<'a, R>>,
+}
+
+/// Sums of dz and dz x̂ for the norm whose output a gradient is of.
+pub struct NormSums<'a, R> {
+    /// The norm's input, of the whole batch.
+    pub x: std::cell::Ref<'a, [R]>,
+    /// `[2, stride]`: mean and 1 / deviation.
+    pub moments: std::cell::Ref<'a, [R]>,
+    /// What closes the gradient.
+    pub gate: BorrowedGate<'a, R>,
+    /// `[2, stride]`: the sums.
+    pub sums: &'a mut [R],
+}
+
+impl<R: Real> NormSums<'_, R> {
+    /// Adds one example, which starts at `offset` in the batch.
+    ///
+    /// # Safety
+    /// The processor has the set.
+    #[inline(always)]
+    pub unsafe fn add<S: Set<R>>(&self, grid: Grid, dx: &[R], offset: usize, totals: &mut [f64]) {
+        // SAFETY: the caller's contract.
+        unsafe { add_products::<R, S>(grid, dx, (&self.x, offset), &self.moments, &self.gate, totals) }
+    }
+
+    /// The sums, from totals of dz and dz (x - mean).
+    pub fn finish(&mut self, stride: usize, totals: &[f64]) {
+        for channel in 0..stride {
+            self.sums[channel] = R::from_f64(totals[channel]);
+            let inverse = self.moments[stride + channel].to_f64();
+            self.sums[stride + channel] = R::from_f64(totals[stride + channel] * inverse);
+        }
+    }
+}
+
+impl<R: Real> Work<R> for Backward<'_, R> {
+    type Output = ();
+
+    #[inline(always)]
+    unsafe fn run<S: Set<R>>(self) {
+        let Self { conv, x, weights, dy, mut gradients, mut input, batch, scratch } = self;
+        let (staging, turned) = (Staging::input(conv, x.grid), Staging::gradient(conv, dy.grid));
+        let outer = staging.outer(conv, turned);
+        let weight = Weights::of(conv, weights, &mut scratch.weights);
+        let in_grid = input.as_ref().map_or(x.grid, |input| input.grid);
+        if input.is_some() {
+            let mut packed = room(&mut scratch.packed, turned.backward_weights(conv, in_grid));
+            for class in turned.classes(conv, in_grid) {
+                let (own, rest) = packed.split_at_mut(class.correlation.weights());
+                let value = |tap, place, channel| weight.backward(&class, dy.grid.stride, tap, place, channel);
+                class.correlation.pack::<R, S>(value, own);
+                packed = rest;
+            }
+        }
+        let start = zeros(&mut scratch.start, in_grid.stride);
+        let totals = zeros(&mut scratch.totals, 2 * in_grid.stride);
+        let staged_x = zeros(&mut scratch.x, staging.len());
+        let staged_dy = zeros(&mut scratch.dy, turned.len());
+        let other = room(&mut scratch.example, in_grid.len());
+        gradients.begin(conv, outer.len());
+        for example in 0..batch {
+            // SAFETY: the caller has the set.
+            unsafe {
+                dy.rows::<S>(turned.rows(example, dy.grid), staged_dy);
+                if gradients.wanted() {
+                    x.rows::<S>(staging.rows(example, x.grid), staged_x);
+                    gradients.add::<S>(conv, &outer, (staged_x, staged_dy), example, &weight);
+                }
+                let Some(input) = &mut input else { continue };
+                let dx = &mut input.dx[example * in_grid.len()..][..in_grid.len()];
+                let mut packed = &*scratch.packed;
+                for class in turned.classes(conv, in_grid) {
+                    let (own, rest) = packed.split_at(class.correlation.weights());
+                    class.correlation.run::<R, S>(staged_dy, own, start, dx);
+                    packed = rest;
+                }
+                if let Some(onto) = &input.onto {
+                    onto.example::<S>(example, other);
+                    add_into::<R, S>(dx, other, false);
+                }
+                if let Some(sums) = &input.sums {
+                    sums.add::<S>(in_grid, dx, example * in_grid.len(), totals);
+                }
+            }
+        }
+        if let Some(sums) = input.as_mut().and_then(|input| input.sums.as_mut()) {
+            sums.finish(in_grid.stride, totals);
+        }
+        gradients.finish(conv, &staging, dy.grid.stride, &weight);
     }
 }

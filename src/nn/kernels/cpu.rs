@@ -1,12 +1,15 @@
-//! The portable CPU kernels: one thread, plain `[B, C, H, W]` buffers, convolutions as matrix products.
+//! The CPU kernels: one thread, `[B, H, W, C]` buffers, direct convolutions, norms that are put off until their values
+//! are read.
 
 use std::sync::Arc;
 
-use super::pool::{self, Buf, BufferPool};
-use super::product::{InstructionSet, Products};
+use super::pool::{self, Buf, BufferPool, Gate, Grid, LANES, Origin, Slot, Sums, Value};
+use super::product::Products;
+use super::stage::{AddSkip, BorrowedGate, Reader, Store};
+use super::vector::InstructionSet;
 use super::{
-    Arenas, Conv, Dense, GroupNorm, Kernels, Norm, Normed, Objective, Pool, Real, SgdStep, Sink, conv, dense, norm,
-    softmax, window,
+    Arenas, Conv, Dense, GroupNorm, Input, Kernels, Norm, Normed, Objective, Pool, Real, SgdStep, Sink, conv, dense,
+    group_norm, layout, norm, sgd, softmax, weights, window,
 };
 use crate::data::{Dataset, Loader, View};
 use crate::nn::Shape;
@@ -16,11 +19,15 @@ use crate::{Error, Result};
 /// Kernels over f32, or f64 as an oracle.
 #[derive(Debug)]
 pub struct CpuKernels<R> {
+    set: InstructionSet,
     pool: BufferPool<R>,
     products: Products<R>,
-    scratch: conv::Scratch<R>,
+    convs: conv::Scratch<R>,
+    gradients: weights::GradientScratch<R>,
+    norms: norm::Scratch<R>,
     loader: Option<Loader>,
     image: Vec<f32>,
+    planes: Vec<R>,
     posted: Vec<R>,
     seen: Record,
 }
@@ -28,34 +35,134 @@ pub struct CpuKernels<R> {
 impl<R: Real> CpuKernels<R> {
     /// With the best instruction set of this processor; batches come from the host.
     pub fn new() -> Self {
-        Self::default()
+        Self::with(InstructionSet::detect())
     }
 
-    /// With the best instruction set of this processor; batches come from a data set.
-    pub fn on(dataset: Arc<Dataset>) -> Self {
-        Self { loader: Some(Loader::new(dataset)), ..Self::default() }
-    }
-
-    fn with(set: InstructionSet) -> Self {
+    /// With an instruction set, or the portable one where the processor lacks it; batches come from the host.
+    pub fn with(set: InstructionSet) -> Self {
+        let set = if set.is_there() { set } else { InstructionSet::Portable };
         Self {
+            set,
             pool: BufferPool::default(),
             products: Products::new(set),
-            scratch: conv::Scratch::default(),
+            convs: conv::Scratch::default(),
+            gradients: weights::GradientScratch::default(),
+            norms: norm::Scratch::default(),
             loader: None,
             image: Vec::new(),
+            planes: Vec::new(),
             posted: Vec::new(),
             seen: Record::default(),
         }
     }
 
-    fn like(&mut self, shape: Shape, other: &Buf<R>) -> Buf<R> {
-        self.pool.take(shape.len(), other.batch())
+    /// Batches come from a data set.
+    #[must_use]
+    pub fn on(self, dataset: Arc<Dataset>) -> Self {
+        Self { loader: Some(Loader::new(dataset)), ..self }
     }
+
+    /// The values themselves in memory, in the buffer's own grid.
+    fn stored(&mut self, x: &Buf<R>) -> Buf<R> {
+        if x.is_stored() {
+            return x.clone();
+        }
+        let y = self.pool.take(x.grid, x.batch());
+        self.set.run(Store { x: Reader::of(x), to: &mut y.write() });
+        y
+    }
+
+    /// The values in memory that nobody else holds, to work in place.
+    fn stored_own(&mut self, x: Buf<R>) -> Buf<R> {
+        if x.is_stored() { self.pool.own(x) } else { self.stored(&x) }
+    }
+
+    /// The values in memory, with another padding.
+    fn in_grid(&mut self, x: &Buf<R>, grid: Grid) -> Buf<R> {
+        let x = self.stored(x);
+        if x.grid.stride == grid.stride {
+            return x;
+        }
+        let y = self.pool.take(grid, x.batch());
+        let examples = x.grid.len();
+        for (x_example, y) in x.read().chunks_exact(examples).zip(y.write().chunks_exact_mut(grid.len())) {
+            layout::regrid(x.grid, grid, x_example, y);
+        }
+        y
+    }
+
+    /// Vectors without padding, in memory.
+    fn vectors(&mut self, x: &Buf<R>) -> Buf<R> {
+        self.in_grid(x, Grid::tight(x.grid.shape))
+    }
+
+    /// Mean and variance of each channel of a stored batch: those that came with it, or worked out now.
+    fn batch_moments(&mut self, x: &Buf<R>) -> Slot<R> {
+        if let Some(Sums::Moments(moments)) = &x.sums {
+            return moments.clone();
+        }
+        let moments = self.pool.slot(2 * x.grid.stride, 1);
+        let norm::Scratch { totals, shift, .. } = &mut self.norms;
+        self.set.run(norm::BatchMoments { grid: x.grid, x: x.read(), totals, shift, moments: &mut moments.write() });
+        moments
+    }
+
+    /// What a gradient's memory is closed by on its way to a norm's input: the norm's own `ReLU`, or the gate of a
+    /// gradient that was put off.
+    fn gated(&mut self, taped: &Normed<Buf<R>>, dy: &Buf<R>) -> (Buf<R>, Gate<R>) {
+        let gate = taped.y.as_ref().map(gate_of);
+        match (gate, &dy.value) {
+            (None, Value::Gated(gate)) => (dy.clone(), gate.clone()),
+            (gate, _) => (self.stored(dy), gate.unwrap_or(Gate::Open)),
+        }
+    }
+
+    /// Sums of dz and dz x̂ of a norm's gradient: those that came with it, or worked out now.
+    fn norm_sums(
+        &mut self,
+        (x, moments): (&Buf<R>, &Buf<R>),
+        (dy, gate): (&Buf<R>, &Gate<R>),
+        norms: Option<&Buf<R>>,
+    ) -> Slot<R> {
+        if let (Some(Sums::Gradient { x: of, values }), None) = (&dy.sums, norms)
+            && of.is(&x.slot)
+        {
+            return values.clone();
+        }
+        let sums = self.pool.slot(2 * x.grid.stride, 1);
+        self.set.run(norm::GradientSums {
+            grid: x.grid,
+            dy: dy.read(),
+            sums: conv::NormSums {
+                x: x.read(),
+                moments: moments.read(),
+                gate: BorrowedGate::of(gate),
+                sums: &mut sums.write(),
+            },
+            norms: norms.map(Buf::write),
+            totals: &mut self.norms.totals,
+        });
+        sums
+    }
+}
+
+/// What closes a gradient on its way through the `ReLU` of an output.
+fn gate_of<R>(y: &Buf<R>) -> Gate<R> {
+    match &y.value {
+        Value::Norm { coefficients, .. } => Gate::Norm { x: y.slot.clone(), coefficients: coefficients.clone() },
+        _ => Gate::Output(y.slot.clone()),
+    }
+}
+
+/// Borrows what is summed up while the gradient of a norm's output is made.
+fn norm_sums<'a, R>(origin: &'a Origin<R>, sums: &'a mut [R]) -> conv::NormSums<'a, R> {
+    let (x, moments) = (origin.x.read(), origin.moments.read());
+    conv::NormSums { x, moments, gate: BorrowedGate::of(&origin.gate), sums }
 }
 
 impl<R: Real> Default for CpuKernels<R> {
     fn default() -> Self {
-        Self::with(InstructionSet::detect())
+        Self::new()
     }
 }
 
@@ -64,36 +171,56 @@ impl<R: Real> Kernels for CpuKernels<R> {
     type Buf = Buf<R>;
 
     fn backend_id(&self) -> String {
-        format!("cpu-im2col-{}", self.products.set().name())
+        format!("cpu-direct-{}", self.set.name())
     }
 
     fn upload(&mut self, shape: Shape, values: &[R]) -> Result<Buf<R>> {
         if values.is_empty() || !values.len().is_multiple_of(shape.len()) {
             return Err(Error::Failed(format!("{} values are no batch of {shape} examples", values.len())));
         }
-        let x = self.pool.take(shape.len(), values.len() / shape.len());
-        x.write().copy_from_slice(values);
+        let x = self.pool.take(Grid::tight(shape), values.len() / shape.len());
+        for (planes, x) in values.chunks_exact(shape.len()).zip(x.write().chunks_exact_mut(shape.len())) {
+            layout::enter(Grid::tight(shape), planes, x);
+        }
         Ok(x)
     }
 
-    fn download(&self, _shape: Shape, x: &Buf<R>, take: &mut dyn FnMut(&[R])) -> Result<()> {
-        take(&x.read());
+    fn download(&mut self, _shape: Shape, x: &Buf<R>, take: &mut dyn FnMut(&[R])) -> Result<()> {
+        let x = self.stored(x);
+        self.planes.resize(x.grid.shape.len() * x.batch(), R::ZERO);
+        let planes = self.planes.chunks_exact_mut(x.grid.shape.len());
+        x.read()
+            .chunks_exact(x.grid.len())
+            .zip(planes)
+            .for_each(|(pixels, planes)| layout::leave(x.grid, pixels, planes));
+        take(&self.planes);
         Ok(())
     }
 
     fn images(&mut self, positions: &[u32], views: &[View]) -> Result<Buf<R>> {
         let loader = self.loader.as_ref().ok_or_else(|| Error::Failed("these kernels have no data set".into()))?;
-        let x = self.pool.take(loader.shape().len(), positions.len());
-        self.image.resize(loader.shape().len(), 0.0);
-        for (index, (position, out)) in positions.iter().zip(x.write().chunks_exact_mut(self.image.len())).enumerate() {
+        let shape = loader.shape();
+        let grid = Grid::tight(Shape { channels: shape.channels, height: shape.height, width: shape.width });
+        let x = self.pool.take(grid, positions.len());
+        self.image.resize(shape.len(), 0.0);
+        self.planes.resize(shape.len(), R::ZERO);
+        for (index, (position, x)) in positions.iter().zip(x.write().chunks_exact_mut(shape.len())).enumerate() {
             loader.image(*position, views.get(index).copied(), &mut self.image);
-            out.iter_mut().zip(&self.image).for_each(|(out, value)| *out = R::from_f64(f64::from(*value)));
+            self.planes.iter_mut().zip(&self.image).for_each(|(to, from)| *to = R::from_f32(*from));
+            layout::enter(grid, &self.planes, x);
         }
         Ok(x)
     }
 
     fn post(&mut self, _shape: Shape, x: &Buf<R>) -> Result<()> {
-        self.posted.extend_from_slice(&x.read());
+        let x = self.stored(x);
+        let (start, len) = (self.posted.len(), x.grid.shape.len());
+        self.posted.resize(start + len * x.batch(), R::ZERO);
+        let planes = self.posted[start..].chunks_exact_mut(len);
+        x.read()
+            .chunks_exact(x.grid.len())
+            .zip(planes)
+            .for_each(|(pixels, planes)| layout::leave(x.grid, pixels, planes));
         Ok(())
     }
 
@@ -121,60 +248,89 @@ impl<R: Real> Kernels for CpuKernels<R> {
     }
 
     fn norms_like(&mut self, like: &Buf<R>) -> Result<Buf<R>> {
-        let norms = self.pool.take(1, like.batch());
+        let norms = self.pool.vectors(1, like.batch());
         norms.write().fill(R::ZERO);
         Ok(norms)
     }
 
-    fn conv(&mut self, conv: &Conv, _train: bool, weights: &Buf<R>, x: &Buf<R>) -> Result<Buf<R>> {
-        let y = self.like(conv.output, x);
-        let weight = &weights.read()[conv.weight.range()];
-        conv::forward(conv, (&mut self.products, &mut self.scratch), weight, &x.read(), &mut y.write());
-        Ok(y)
+    fn conv(&mut self, conv: &Conv, train: bool, weights: &Buf<R>, x: &Buf<R>) -> Result<Buf<R>> {
+        let grid = Grid::padded(conv.output);
+        let y = self.pool.take(grid, x.batch());
+        let moments = train.then(|| self.pool.slot(2 * grid.stride, 1));
+        self.set.run(conv::Forward {
+            conv,
+            x: Reader::of(x),
+            weights: &weights.read(),
+            grid,
+            y: &mut y.write(),
+            moments: moments.as_ref().map(Slot::write).as_deref_mut(),
+            scratch: &mut self.convs,
+        });
+        Ok(y.with_sums(moments.map(Sums::Moments)))
     }
 
-    fn conv_input_gradient(
+    fn conv_backward(
         &mut self,
         conv: &Conv,
         weights: &Buf<R>,
-        _x: &Buf<R>,
-        dy: &Buf<R>,
-        onto: Option<Buf<R>>,
-    ) -> Result<Buf<R>> {
-        let dx = self.like(conv.input, dy);
-        let weight = &weights.read()[conv.weight.range()];
-        conv::input_gradient(conv, (&mut self.products, &mut self.scratch), weight, &dy.read(), &mut dx.write());
-        match onto {
-            Some(onto) => self.add(dx, &onto),
-            None => Ok(dx),
-        }
-    }
-
-    fn conv_weight_gradient(
-        &mut self,
-        conv: &Conv,
-        _weights: &Buf<R>,
         x: &Buf<R>,
         dy: &Buf<R>,
+        input: Input<Buf<R>>,
         sink: Sink<'_, Buf<R>>,
-    ) -> Result<()> {
-        conv::weight_gradient(conv, (&mut self.products, &mut self.scratch), &x.read(), &dy.read(), &sink);
-        Ok(())
+    ) -> Result<Option<Buf<R>>> {
+        let dy =
+            if dy.grid.stride.is_multiple_of(LANES) { dy.clone() } else { self.in_grid(dy, Grid::padded(conv.output)) };
+        let grid = if x.grid.stride.is_multiple_of(LANES) { x.grid } else { Grid::padded(conv.input) };
+        let onto = match &input {
+            Input::Onto(onto) if onto.grid.stride == grid.stride => Some(onto.clone()),
+            Input::Onto(onto) => Some(self.in_grid(onto, grid)),
+            Input::Wanted | Input::Unwanted => None,
+        };
+        let wanted = !matches!(input, Input::Unwanted);
+        let dx = wanted.then(|| self.pool.take(grid, x.batch()));
+        let origin = x.origin.as_ref().filter(|_| wanted && grid == x.grid);
+        let sums = origin.map(|_| self.pool.slot(2 * grid.stride, 1));
+        let mut sums_out = sums.as_ref().map(Slot::write);
+        let mut dx_out = dx.as_ref().map(Buf::write);
+        self.set.run(conv::Backward {
+            conv,
+            x: Reader::of(x),
+            weights: &weights.read(),
+            dy: Reader::of(&dy),
+            gradients: weights::Gradients {
+                arena: sink.gradients.map(Buf::write),
+                norms: sink.norms.map(Buf::write),
+                scratch: &mut self.gradients,
+            },
+            input: dx_out.as_deref_mut().map(|dx| conv::InputGradient {
+                grid,
+                dx,
+                onto: onto.as_ref().map(Reader::of),
+                sums: origin.zip(sums_out.as_deref_mut()).map(|(origin, sums)| norm_sums(origin, sums)),
+            }),
+            batch: x.batch(),
+            scratch: &mut self.convs,
+        });
+        drop((dx_out, sums_out));
+        Ok(dx.map(|dx| with_sums(dx, origin, sums)))
     }
 
     fn dense(&mut self, dense: &Dense, weights: &Buf<R>, x: &Buf<R>) -> Result<Buf<R>> {
-        let y = self.pool.take(dense.outputs, x.batch());
+        let x = self.vectors(x);
+        let y = self.pool.vectors(dense.outputs, x.batch());
         dense::forward(dense, &mut self.products, &weights.read(), &x.read(), &mut y.write());
         Ok(y)
     }
 
     fn dense_input_gradient(&mut self, dense: &Dense, weights: &Buf<R>, dy: &Buf<R>) -> Result<Buf<R>> {
-        let dx = self.pool.take(dense.inputs, dy.batch());
+        let dy = self.vectors(dy);
+        let dx = self.pool.vectors(dense.inputs, dy.batch());
         dense::input_gradient(dense, &mut self.products, &weights.read(), &dy.read(), &mut dx.write());
         Ok(dx)
     }
 
     fn dense_weight_gradient(&mut self, dense: &Dense, x: &Buf<R>, dy: &Buf<R>, sink: Sink<'_, Buf<R>>) -> Result<()> {
+        let (x, dy) = (self.vectors(x), self.vectors(dy));
         dense::weight_gradient(dense, &mut self.products, &x.read(), &dy.read(), &sink);
         Ok(())
     }
@@ -187,10 +343,37 @@ impl<R: Real> Kernels for CpuKernels<R> {
         x: &Buf<R>,
         skip: Option<&Buf<R>>,
     ) -> Result<(Buf<R>, Buf<R>)> {
-        let (y, moments) = (self.like(norm.shape, x), self.pool.take(2 * norm.shape.channels, 1));
-        norm::moments(norm, train, &mut arenas.statistics.write(), &x.read(), &mut moments.write());
-        let skip = skip.map(Buf::read);
-        norm::apply(norm, &arenas.weights.read(), &moments.read(), &x.read(), skip.as_deref(), &mut y.write());
+        let x = self.stored(x);
+        let (grid, stride) = (x.grid, x.grid.stride);
+        let (moments, coefficients) = (self.pool.vectors(2 * stride, 1), self.pool.slot(2 * stride, 1));
+        let batch = train.then(|| self.batch_moments(&x));
+        let batch = batch.as_ref().map(Slot::read);
+        let count = x.batch() * grid.shape.pixels();
+        norm.forward(
+            batch.as_deref().map(|moments| norm::Batch { moments, count }),
+            &arenas.weights.read(),
+            &mut arenas.statistics.write(),
+            &mut moments.write(),
+            &mut coefficients.write(),
+        );
+        let normed = |relu| x.clone().read_as(Value::Norm { coefficients: coefficients.clone(), relu });
+        let mut y = match skip {
+            None => normed(norm.relu),
+            Some(skip) => {
+                let skip = if skip.grid.stride == stride { skip.clone() } else { self.in_grid(skip, grid) };
+                let y = self.pool.take(grid, x.batch());
+                self.set.run(AddSkip {
+                    x: Reader::of(&normed(false)),
+                    skip: Reader::of(&skip),
+                    relu: norm.relu,
+                    scratch: self.norms.example(grid.len()),
+                    to: &mut y.write(),
+                });
+                y
+            }
+        };
+        let gate = if norm.relu { gate_of(&y) } else { Gate::Open };
+        y.origin = Some(Origin { gate, x: x.slot.clone(), moments: moments.slot.clone() });
         Ok((y, moments))
     }
 
@@ -199,47 +382,87 @@ impl<R: Real> Kernels for CpuKernels<R> {
         norm: &Norm,
         train: bool,
         weights: &Buf<R>,
-        Normed { x, moments, y }: &Normed<Buf<R>>,
+        taped: &Normed<Buf<R>>,
         dy: Buf<R>,
         sink: Sink<'_, Buf<R>>,
     ) -> Result<(Buf<R>, Buf<R>)> {
-        let dz = match y {
-            Some(y) => self.relu_backward(y, dy)?,
-            None => dy,
-        };
-        let dx = self.pool.own(dz.clone());
-        norm::backward(norm, train, &weights.read(), (&x.read(), &moments.read()), &mut dx.write(), &sink);
-        Ok((dx, dz))
+        let x = self.stored(&taped.x);
+        let dy = if dy.grid.stride == x.grid.stride { dy } else { self.in_grid(&dy, x.grid) };
+        let (dy, gate) = self.gated(taped, &dy);
+        let wanted = train || sink.gradients.is_some() || sink.norms.is_some();
+        let sums = wanted.then(|| self.norm_sums((&x, &taped.moments), (&dy, &gate), sink.norms));
+        let sums = sums.as_ref().map(Slot::read);
+        if let (Some(sums), Some(gradients)) = (&sums, sink.gradients) {
+            norm.weight_gradients(sums, &mut gradients.write());
+        }
+        let coefficients = self.pool.slot(3 * x.grid.stride, 1);
+        let count = x.batch() * x.grid.shape.pixels();
+        let sums = sums.as_deref().filter(|_| train).map(|sums| (sums, count));
+        norm.backward(&weights.read(), &taped.moments.read(), sums, &mut coefficients.write());
+        let dz = dy.clone().read_as(Value::Gated(gate.clone()));
+        Ok((dy.read_as(Value::NormGradient { coefficients, x: x.slot, gate }), dz))
     }
 
     fn group_norm(
         &mut self,
-        _norm: &GroupNorm,
-        _weights: &Buf<R>,
-        _x: &Buf<R>,
-        _skip: Option<&Buf<R>>,
+        norm: &GroupNorm,
+        weights: &Buf<R>,
+        x: &Buf<R>,
+        skip: Option<&Buf<R>>,
     ) -> Result<(Buf<R>, Buf<R>)> {
-        Err(Error::Failed("no group norm yet".into()))
+        let x = self.stored(x);
+        let skip = skip.map(|skip| self.in_grid(skip, x.grid));
+        let (moments, y) = (self.pool.vectors(2 * norm.groups, x.batch()), self.pool.take(x.grid, x.batch()));
+        self.set.run(group_norm::Forward {
+            norm,
+            grid: x.grid,
+            weights: &weights.read(),
+            x: x.read(),
+            skip: skip.as_ref().map(Buf::read),
+            moments: &mut moments.write(),
+            y: &mut y.write(),
+            totals: &mut self.norms.totals,
+            coefficients: &mut self.norms.shift,
+        });
+        Ok((y, moments))
     }
 
     fn group_norm_backward(
         &mut self,
-        _norm: &GroupNorm,
-        _weights: &Buf<R>,
-        _taped: &Normed<Buf<R>>,
-        _dy: Buf<R>,
-        _sink: Sink<'_, Buf<R>>,
+        norm: &GroupNorm,
+        weights: &Buf<R>,
+        taped: &Normed<Buf<R>>,
+        dy: Buf<R>,
+        sink: Sink<'_, Buf<R>>,
     ) -> Result<(Buf<R>, Buf<R>)> {
-        Err(Error::Failed("no group norm yet".into()))
+        let x = self.stored(&taped.x);
+        let (dy, gate) = (self.in_grid(&dy, x.grid), taped.y.as_ref().map_or(Gate::Open, gate_of));
+        let dz = dy.read_as(Value::Gated(gate));
+        let dx = self.pool.take(x.grid, x.batch());
+        self.set.run(Store { x: Reader::of(&dz), to: &mut dx.write() });
+        self.set.run(group_norm::Backward {
+            norm,
+            grid: x.grid,
+            weights: &weights.read(),
+            x: x.read(),
+            moments: taped.moments.read(),
+            dz: &mut dx.write(),
+            gradients: sink.gradients.map(Buf::write),
+            norms: sink.norms.map(Buf::write),
+            totals: &mut self.norms.totals,
+            coefficients: &mut self.norms.shift,
+        });
+        Ok((dx, dz))
     }
 
     fn relu(&mut self, x: Buf<R>) -> Result<Buf<R>> {
-        let x = self.pool.own(x);
+        let x = self.stored_own(x);
         x.write().iter_mut().for_each(|x| *x = norm::above_zero(*x));
         Ok(x)
     }
 
     fn relu_backward(&mut self, y: &Buf<R>, dy: Buf<R>) -> Result<Buf<R>> {
+        let (y, dy) = (self.stored(y), self.in_grid(&dy, y.grid));
         let dy = self.pool.own(dy);
         let closed = |y: R| y <= R::ZERO;
         dy.write().iter_mut().zip(&*y.read()).for_each(|(dy, y)| *dy = if closed(*y) { R::ZERO } else { *dy });
@@ -247,52 +470,84 @@ impl<R: Real> Kernels for CpuKernels<R> {
     }
 
     fn root(&mut self, x: Buf<R>) -> Result<Buf<R>> {
-        let x = self.pool.own(x);
+        let x = self.stored_own(x);
         x.write().iter_mut().for_each(|x| *x = R::from_f64(x.to_f64().sqrt()));
         Ok(x)
     }
 
     fn add(&mut self, x: Buf<R>, other: &Buf<R>) -> Result<Buf<R>> {
-        let x = self.pool.own(x);
+        let x = self.stored_own(x);
+        let other = self.in_grid(other, x.grid);
         x.write().iter_mut().zip(&*other.read()).for_each(|(x, other)| *x += *other);
         Ok(x)
     }
 
     fn max_pool(&mut self, pool: &Pool, x: &Buf<R>) -> Result<Buf<R>> {
-        let y = self.like(pool.output, x);
-        window::max_pool(pool, &x.read(), &mut y.write());
+        let y = self.pool.take(Grid { shape: pool.output, stride: x.grid.stride }, x.batch());
+        let scratch = &mut self.norms.example;
+        self.set.run(window::MaxPool { pool, x: Reader::of(x), y: &mut y.write(), scratch });
         Ok(y)
     }
 
     fn max_pool_backward(&mut self, pool: &Pool, x: &Buf<R>, dy: &Buf<R>) -> Result<Buf<R>> {
-        let dx = self.like(pool.input, dy);
-        window::max_pool_backward(pool, &x.read(), &dy.read(), &mut dx.write());
-        Ok(dx)
+        let dy = if dy.grid.stride == x.grid.stride {
+            dy.clone()
+        } else {
+            self.in_grid(dy, Grid { shape: pool.output, stride: x.grid.stride })
+        };
+        let dx = self.pool.take(x.grid, x.batch());
+        let origin = x.origin.as_ref();
+        let sums = origin.map(|_| self.pool.slot(2 * x.grid.stride, 1));
+        let mut sums_out = sums.as_ref().map(Slot::write);
+        self.set.run(window::MaxPoolBackward {
+            pool,
+            x: Reader::of(x),
+            dy: Reader::of(&dy),
+            dx: &mut dx.write(),
+            sums: origin.zip(sums_out.as_deref_mut()).map(|(origin, sums)| norm_sums(origin, sums)),
+            scratch: &mut self.norms.example,
+            totals: &mut self.norms.totals,
+        });
+        drop(sums_out);
+        Ok(with_sums(dx, origin, sums))
     }
 
     fn mean_pool(&mut self, input: Shape, x: &Buf<R>) -> Result<Buf<R>> {
-        let y = self.pool.take(input.channels, x.batch());
-        window::mean_pool(input.pixels(), &x.read(), &mut y.write());
+        let y = self.pool.vectors(input.channels, x.batch());
+        let norm::Scratch { totals, example, .. } = &mut self.norms;
+        self.set.run(window::MeanPool { x: Reader::of(x), y: &mut y.write(), scratch: example, totals });
         Ok(y)
     }
 
     fn mean_pool_backward(&mut self, input: Shape, dy: &Buf<R>) -> Result<Buf<R>> {
-        let dx = self.like(input, dy);
-        window::mean_pool_backward(input.pixels(), &dy.read(), &mut dx.write());
+        let dy = self.vectors(dy);
+        let dx = self.pool.take(Grid::padded(input), dy.batch());
+        window::mean_pool_backward(dx.grid, &dy.read(), &mut dx.write());
         Ok(dx)
     }
 
-    fn flatten(&mut self, _shape: Shape, x: Buf<R>) -> Result<Buf<R>> {
-        Ok(x)
+    fn flatten(&mut self, shape: Shape, x: Buf<R>) -> Result<Buf<R>> {
+        let y = self.pool.vectors(shape.len(), x.batch());
+        let x = self.stored(&x);
+        for (pixels, planes) in x.read().chunks_exact(x.grid.len()).zip(y.write().chunks_exact_mut(shape.len())) {
+            layout::leave(x.grid, pixels, planes);
+        }
+        Ok(y)
     }
 
-    fn unflatten(&mut self, _shape: Shape, dy: Buf<R>) -> Result<Buf<R>> {
-        Ok(dy)
+    fn unflatten(&mut self, shape: Shape, dy: Buf<R>) -> Result<Buf<R>> {
+        let dy = self.vectors(&dy);
+        let dx = self.pool.take(Grid::padded(shape), dy.batch());
+        for (planes, pixels) in dy.read().chunks_exact(shape.len()).zip(dx.write().chunks_exact_mut(dx.grid.len())) {
+            layout::enter(dx.grid, planes, pixels);
+        }
+        Ok(dx)
     }
 
     fn loss(&mut self, objective: Objective, logits: &Buf<R>, labels: &[u16], scale: f64) -> Result<Buf<R>> {
+        let logits = self.vectors(logits);
         let values = logits.read();
-        let gradient = self.pool.take(values.len() / logits.batch().max(1), logits.batch());
+        let gradient = self.pool.vectors(logits.grid.shape.channels, logits.batch());
         match objective {
             Objective::CrossEntropy => {
                 softmax::cross_entropy(&values, labels, scale, &mut self.seen, &mut gradient.write());
@@ -307,13 +562,18 @@ impl<R: Real> Kernels for CpuKernels<R> {
     }
 
     fn sgd(&mut self, arenas: &Arenas<Buf<R>>, sgd: SgdStep) -> Result<()> {
-        let [rate, keep, decay] = [sgd.rate, sgd.momentum, sgd.weight_decay].map(R::from_f64);
-        let (mut weights, mut momentum) = (arenas.weights.write(), arenas.momentum.write());
-        let gradients = arenas.gradients.read();
-        for ((weight, velocity), gradient) in weights.iter_mut().zip(&mut *momentum).zip(&*gradients) {
-            *velocity = keep * *velocity + (*gradient + decay * *weight);
-            *weight = *weight - rate * *velocity;
-        }
+        self.set.run(sgd::Sgd {
+            weights: &mut arenas.weights.write(),
+            momentum: &mut arenas.momentum.write(),
+            gradients: &arenas.gradients.read(),
+            step: sgd,
+        });
         Ok(())
     }
+}
+
+/// A gradient with what was summed up while it was made.
+fn with_sums<R>(dx: Buf<R>, origin: Option<&Origin<R>>, sums: Option<Slot<R>>) -> Buf<R> {
+    let sums = origin.zip(sums).map(|(origin, values)| Sums::Gradient { x: origin.x.clone(), values });
+    dx.with_sums(sums)
 }

@@ -4,20 +4,29 @@
 //! knows its own. Operations that take a gradient or a sum by value may work in place.
 
 mod conv;
+mod conv_shapes;
 mod cpu;
 mod dense;
-mod im2col;
+mod direct;
+mod group_norm;
+mod layout;
 mod norm;
+mod outer;
 mod pool;
 mod product;
 mod real;
+mod sgd;
 mod softmax;
+mod stage;
+mod sums;
 mod vector;
+mod weights;
 mod window;
 
 pub use cpu::CpuKernels;
 pub use real::Real;
 pub use softmax::observe_logits;
+pub use vector::InstructionSet;
 
 use super::{Place, Shape};
 use crate::Result;
@@ -131,6 +140,17 @@ pub struct Sink<'a, B> {
     pub norms: Option<&'a B>,
 }
 
+/// Whether an operation gives the gradient of its input.
+#[derive(Debug, Clone)]
+pub enum Input<B> {
+    /// Nobody needs it.
+    Unwanted,
+    /// It is wanted.
+    Wanted,
+    /// It is wanted, added to another gradient of the same input.
+    Onto(B),
+}
+
 /// One step of stochastic gradient descent.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct SgdStep {
@@ -166,7 +186,7 @@ pub trait Kernels: 'static {
     /// A batch from host values `[B, C, H, W]`; their number must be a multiple of `shape.len()`.
     fn upload(&mut self, shape: Shape, values: &[Self::Real]) -> Result<Self::Buf>;
     /// Shows a batch to the host as `[B, C, H, W]`.
-    fn download(&self, shape: Shape, x: &Self::Buf, take: &mut dyn FnMut(&[Self::Real])) -> Result<()>;
+    fn download(&mut self, shape: Shape, x: &Self::Buf, take: &mut dyn FnMut(&[Self::Real])) -> Result<()>;
     /// A new arena of so many zeros.
     fn arena(&mut self, len: usize) -> Result<Self::Buf>;
     /// The normalised images at some positions of the data set that the backend was made with; a view each, or none
@@ -185,24 +205,17 @@ pub trait Kernels: 'static {
 
     /// y = w * x (+ b). `train` tells that batch moments of y may be asked for next.
     fn conv(&mut self, conv: &Conv, train: bool, weights: &Self::Buf, x: &Self::Buf) -> Result<Self::Buf>;
-    /// dx of a convolution whose input was `x`, added to `onto` where another gradient of `x` is known.
-    fn conv_input_gradient(
+    /// dw (and db) of a convolution to the sink, and dx where `input` says so, added to `onto` where another gradient of
+    /// the input `x` is known.
+    fn conv_backward(
         &mut self,
         conv: &Conv,
         weights: &Self::Buf,
         x: &Self::Buf,
         dy: &Self::Buf,
-        onto: Option<Self::Buf>,
-    ) -> Result<Self::Buf>;
-    /// dw (and db) of a convolution.
-    fn conv_weight_gradient(
-        &mut self,
-        conv: &Conv,
-        weights: &Self::Buf,
-        x: &Self::Buf,
-        dy: &Self::Buf,
+        input: Input<Self::Buf>,
         sink: Sink<'_, Self::Buf>,
-    ) -> Result<()>;
+    ) -> Result<Option<Self::Buf>>;
 
     /// y = W x + b.
     fn dense(&mut self, dense: &Dense, weights: &Self::Buf, x: &Self::Buf) -> Result<Self::Buf>;

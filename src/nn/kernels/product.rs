@@ -7,65 +7,12 @@
 // What isn't inlined into the function that enables an instruction set is compiled without it.
 #![allow(clippy::inline_always)]
 
+use super::conv::room;
 use super::real::Real;
-use super::vector::{Portable, Vector, WIDEST};
+use super::vector::{InstructionSet, Set, Vector, WIDEST, Work};
 
 /// Longest run of k that is summed in registers before it is added to the result.
 const BLOCK: usize = 512;
-/// What the processor offers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum InstructionSet {
-    /// 512-bit vectors and fused multiply-add.
-    #[cfg(target_arch = "x86_64")]
-    Avx512,
-    /// 256-bit vectors and fused multiply-add.
-    #[cfg(target_arch = "x86_64")]
-    Avx2,
-    /// What the compiler may always use; products are rounded before they are added.
-    Portable,
-}
-
-impl InstructionSet {
-    /// The best that this processor has.
-    pub fn detect() -> Self {
-        #[cfg(target_arch = "x86_64")]
-        {
-            if is_x86_feature_detected!("avx512f") {
-                return Self::Avx512;
-            }
-            if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
-                return Self::Avx2;
-            }
-        }
-        Self::Portable
-    }
-
-    /// All that this processor has.
-    #[cfg(test)]
-    pub fn available() -> Vec<Self> {
-        #[cfg(target_arch = "x86_64")]
-        let all = match Self::detect() {
-            Self::Avx512 => vec![Self::Avx512, Self::Avx2, Self::Portable],
-            Self::Avx2 => vec![Self::Avx2, Self::Portable],
-            Self::Portable => vec![Self::Portable],
-        };
-        #[cfg(not(target_arch = "x86_64"))]
-        let all = vec![Self::Portable];
-        all
-    }
-
-    /// Its name in a backend id.
-    pub fn name(self) -> &'static str {
-        match self {
-            #[cfg(target_arch = "x86_64")]
-            Self::Avx512 => "avx512f",
-            #[cfg(target_arch = "x86_64")]
-            Self::Avx2 => "avx2+fma",
-            Self::Portable => "portable",
-        }
-    }
-}
-
 /// A matrix whose rows and columns may lie anywhere apart: a transposed one has them exchanged.
 #[derive(Debug, Clone, Copy)]
 pub struct Matrix<'a, R> {
@@ -116,60 +63,39 @@ pub struct Products<R> {
 impl<R: Real> Products<R> {
     /// With an instruction set.
     pub fn new(set: InstructionSet) -> Self {
-        // SAFETY of the calls below rests on this: a set that the processor lacks is never kept.
-        let has = match (set, InstructionSet::detect()) {
-            (InstructionSet::Portable, _) => true,
-            #[cfg(target_arch = "x86_64")]
-            (InstructionSet::Avx2, InstructionSet::Avx512) => true,
-            (wanted, best) => wanted == best,
-        };
-        Self { set: if has { set } else { InstructionSet::Portable }, panel: Vec::new() }
-    }
-
-    /// The instruction set in use.
-    pub fn set(&self) -> InstructionSet {
-        self.set
+        Self { set, panel: Vec::new() }
     }
 
     /// `out [m, n]` = (or, with `add`, +=) `left [m, k]` times `right [k, n]`; `out` lies row by row.
     pub fn multiply(&mut self, out: &mut [R], size: Size, left: Matrix<'_, R>, right: Matrix<'_, R>, add: bool) {
         let Size { m, n, k } = size;
         assert!(out.len() == m * n && left.holds(m, k) && right.holds(k, n));
-        let panel_len = BLOCK.min(k) * 2 * WIDEST;
-        if self.panel.len() < panel_len {
-            self.panel.resize(panel_len, R::ZERO);
-        }
-        let product = Product { size, left, right, add };
-        let panel = &mut self.panel;
-        match self.set {
-            // SAFETY: `new` keeps only sets that the processor has; lengths were checked above.
-            #[cfg(target_arch = "x86_64")]
-            InstructionSet::Avx512 => unsafe { multiply_avx512(product, out, panel) },
-            // SAFETY: as above.
-            #[cfg(target_arch = "x86_64")]
-            InstructionSet::Avx2 => unsafe { multiply_avx2(product, out, panel) },
-            // SAFETY: lengths were checked above; every processor has these registers.
-            InstructionSet::Portable => unsafe { product.run::<Portable<R>, 4, 8>(out, panel) },
-        }
+        let panel = room(&mut self.panel, BLOCK.min(k) * 2 * WIDEST);
+        self.set.run(Multiply { product: Product { size, left, right, add }, out, panel });
     }
 }
 
-/// # Safety
-/// As for [`Product::run`].
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx512f")]
-unsafe fn multiply_avx512<R: Real>(product: Product<'_, R>, out: &mut [R], panel: &mut [R]) {
-    // SAFETY: the caller keeps the contract, and the set is enabled here.
-    unsafe { product.run::<R::Wide512, 8, 16>(out, panel) }
+/// A product and where it goes.
+struct Multiply<'a, R> {
+    product: Product<'a, R>,
+    out: &'a mut [R],
+    panel: &'a mut [R],
 }
 
-/// # Safety
-/// As for [`Product::run`].
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx2,fma")]
-unsafe fn multiply_avx2<R: Real>(product: Product<'_, R>, out: &mut [R], panel: &mut [R]) {
-    // SAFETY: the caller keeps the contract, and the set is enabled here.
-    unsafe { product.run::<R::Wide256, 4, 8>(out, panel) }
+impl<R: Real> Work<R> for Multiply<'_, R> {
+    type Output = ();
+
+    #[inline(always)]
+    unsafe fn run<S: Set<R>>(self) {
+        // SAFETY: the caller has the set; lengths were checked before.
+        unsafe {
+            if S::MANY {
+                self.product.run::<S::Wide, 8, 16>(self.out, self.panel);
+            } else {
+                self.product.run::<S::Wide, 4, 8>(self.out, self.panel);
+            }
+        }
+    }
 }
 
 /// What is multiplied.
@@ -418,7 +344,7 @@ mod tests {
         let size = Size { m: 13, n: 45, k: 700 };
         let narrow = |purpose, count| values(count, purpose).iter().map(|value| *value as f32).collect::<Vec<f32>>();
         let (a, b) = (narrow("a", size.m * size.k), narrow("b", size.k * size.n));
-        let fused = InstructionSet::available().into_iter().filter(|set| *set != InstructionSet::Portable);
+        let fused = InstructionSet::available().filter(|set| *set != InstructionSet::Portable);
         let results: Vec<Vec<u32>> = fused
             .map(|set| {
                 let mut out = vec![0.0; size.m * size.n];

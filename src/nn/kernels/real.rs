@@ -24,6 +24,9 @@ pub trait Real:
     /// The register of AVX-512.
     #[cfg(target_arch = "x86_64")]
     type Wide512: Vector<Item = Self>;
+    /// The register of AVX-512 with at most 8 lanes.
+    #[cfg(target_arch = "x86_64")]
+    type Narrow512: Vector<Item = Self>;
     /// The register of AVX2.
     #[cfg(target_arch = "x86_64")]
     type Wide256: Vector<Item = Self>;
@@ -33,8 +36,12 @@ pub trait Real:
     const ONE: Self;
     /// The nearest value.
     fn from_f64(value: f64) -> Self;
+    /// The same value, or the nearest.
+    fn from_f32(value: f32) -> Self;
     /// The same value.
     fn to_f64(self) -> f64;
+    /// Whether it is no number.
+    fn is_nan(self) -> bool;
     /// The nearest f32.
     fn to_f32(self) -> f32;
     /// Host values as this type: as they are, or converted into `staging`.
@@ -45,6 +52,8 @@ impl Real for f32 {
     #[cfg(target_arch = "x86_64")]
     type Wide512 = super::vector::F32x16;
     #[cfg(target_arch = "x86_64")]
+    type Narrow512 = super::vector::F32x8;
+    #[cfg(target_arch = "x86_64")]
     type Wide256 = super::vector::F32x8;
     const ZERO: Self = 0.0;
     const ONE: Self = 1.0;
@@ -53,8 +62,16 @@ impl Real for f32 {
         value as Self
     }
 
+    fn from_f32(value: f32) -> Self {
+        value
+    }
+
     fn to_f64(self) -> f64 {
         f64::from(self)
+    }
+
+    fn is_nan(self) -> bool {
+        self.is_nan()
     }
 
     fn to_f32(self) -> f32 {
@@ -70,6 +87,8 @@ impl Real for f64 {
     #[cfg(target_arch = "x86_64")]
     type Wide512 = super::vector::F64x8;
     #[cfg(target_arch = "x86_64")]
+    type Narrow512 = super::vector::F64x8;
+    #[cfg(target_arch = "x86_64")]
     type Wide256 = super::vector::F64x4;
     const ZERO: Self = 0.0;
     const ONE: Self = 1.0;
@@ -78,8 +97,16 @@ impl Real for f64 {
         value
     }
 
+    fn from_f32(value: f32) -> Self {
+        value.into()
+    }
+
     fn to_f64(self) -> f64 {
         self
+    }
+
+    fn is_nan(self) -> bool {
+        self.is_nan()
     }
 
     fn to_f32(self) -> f32 {

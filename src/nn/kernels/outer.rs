@@ -1,0 +1,160 @@
+//! The weight gradient of one image: for some neighbouring weights at once, sums of products of input and output gradient
+//! stay in registers while the image's pixels pass.
+#![allow(unsafe_code)]
+// What isn't inlined into the function that enables an instruction set is compiled without it.
+#![allow(clippy::inline_always)]
+
+use super::real::Real;
+use super::vector::{Set, Vector};
+
+/// Which products are summed: of each output's gradient with the values of its window.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OuterSum {
+    /// Rows of outputs.
+    pub height: usize,
+    /// Outputs of a row.
+    pub width: usize,
+    /// Where the window of the first output starts in the staged input.
+    pub from: usize,
+    /// From one row's windows to the next row's.
+    pub from_row: usize,
+    /// From one window to its neighbour's.
+    pub from_pixel: usize,
+    /// Rows of a window.
+    pub taps: usize,
+    /// From one row of a window to the next.
+    pub tap_row: usize,
+    /// Values of a window's row.
+    pub run: usize,
+    /// Where the first output's gradient lies in the staged gradient.
+    pub gradient: usize,
+    /// From one row of gradients to the next.
+    pub gradient_row: usize,
+    /// Channels of an output's gradient, and from one to its neighbour: whole lanes.
+    pub channels: usize,
+}
+
+impl OuterSum {
+    /// Values of the sums, `[taps, run, channels]`.
+    pub fn len(&self) -> usize {
+        self.taps * self.run * self.channels
+    }
+
+    /// Adds an image's products to `sums`.
+    ///
+    /// # Safety
+    /// The processor has the set.
+    #[inline(always)]
+    pub unsafe fn add<R: Real, S: Set<R>>(&self, x: &[R], dy: &[R], sums: &mut [R]) {
+        let (rows, columns) = (self.height.max(1) - 1, self.width.max(1) - 1);
+        let window = (self.taps.max(1) - 1) * self.tap_row + self.run;
+        assert!(self.from + rows * self.from_row + columns * self.from_pixel + window <= x.len());
+        assert!(self.gradient + rows * self.gradient_row + (columns + 1) * self.channels <= dy.len());
+        assert!(sums.len() >= self.len());
+        for tap in 0..self.taps {
+            let mut channel = 0;
+            while channel < self.channels {
+                let left = self.channels - channel;
+                // SAFETY: the ends were checked above.
+                unsafe {
+                    let x = x.as_ptr().add(self.from + tap * self.tap_row);
+                    let dy = dy.as_ptr().add(self.gradient + channel);
+                    let sums = sums.as_mut_ptr().add(tap * self.run * self.channels + channel);
+                    channel += if left >= 2 * S::Wide::WIDTH {
+                        self.runs::<R, S::Wide, 2>(S::MANY, x, dy, sums)
+                    } else if left >= S::Wide::WIDTH {
+                        self.runs::<R, S::Wide, 1>(S::MANY, x, dy, sums)
+                    } else {
+                        self.runs::<R, S::Narrow, 1>(S::MANY, x, dy, sums)
+                    };
+                }
+            }
+        }
+    }
+
+    /// One row of windows against some registers of channels; how many channels that is.
+    ///
+    /// # Safety
+    /// All that the sums name exists behind the pointers.
+    #[inline(always)]
+    unsafe fn runs<R: Real, V: Vector<Item = R>, const ABREAST: usize>(
+        &self,
+        many: bool,
+        x: *const R,
+        dy: *const R,
+        sums: *mut R,
+    ) -> usize {
+        let mut place = 0;
+        while place < self.run {
+            let left = self.run - place;
+            // SAFETY: the caller's contract.
+            unsafe {
+                let (x, sums) = (x.add(place), sums.add(place * self.channels));
+                // The first of these sizes that fits.
+                macro_rules! tiles {
+                    ($size:literal if $fits:expr $(, $sizes:literal if $others:expr)*) => {
+                        if $fits && left >= $size {
+                            self.tile::<R, V, ABREAST, $size>(x, dy, sums);
+                            place += $size;
+                        } $(else if $others && left >= $sizes {
+                            self.tile::<R, V, ABREAST, $sizes>(x, dy, sums);
+                            place += $sizes;
+                        })*
+                    };
+                }
+                let one = ABREAST == 1;
+                tiles!(
+                    24 if many && one,
+                    12 if many,
+                    9 if (many || one) && left == 9,
+                    8 if (many || one),
+                    4 if true,
+                    3 if left == 3,
+                    2 if true,
+                    1 if true
+                );
+            }
+        }
+        ABREAST * V::WIDTH
+    }
+
+    /// `PLACES` neighbouring values of all windows.
+    ///
+    /// # Safety
+    /// As for [`Self::runs`].
+    #[inline(always)]
+    unsafe fn tile<R: Real, V: Vector<Item = R>, const ABREAST: usize, const PLACES: usize>(
+        &self,
+        x: *const R,
+        dy: *const R,
+        to: *mut R,
+    ) {
+        // SAFETY: the caller's contract.
+        unsafe {
+            let mut sums = [[V::zero(); ABREAST]; PLACES];
+            for row in 0..self.height {
+                let (mut x, mut dy) = (x.add(row * self.from_row), dy.add(row * self.gradient_row));
+                for _ in 0..self.width {
+                    let mut loaded = [V::zero(); ABREAST];
+                    for (index, loaded) in loaded.iter_mut().enumerate() {
+                        *loaded = V::load(dy.add(index * V::WIDTH));
+                    }
+                    for (place, sums) in sums.iter_mut().enumerate() {
+                        let factor = V::splat(*x.add(place));
+                        for (sum, gradient) in sums.iter_mut().zip(loaded) {
+                            *sum = sum.plus_product(factor, gradient);
+                        }
+                    }
+                    // The last step goes past the row; the pointer is not read there.
+                    (x, dy) = (x.wrapping_add(self.from_pixel), dy.wrapping_add(self.channels));
+                }
+            }
+            for (place, sums) in sums.into_iter().enumerate() {
+                for (index, sum) in sums.into_iter().enumerate() {
+                    let to = to.add(place * self.channels + index * V::WIDTH);
+                    V::load(to).plus(sum).store(to);
+                }
+            }
+        }
+    }
+}
