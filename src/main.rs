@@ -18,6 +18,7 @@ fn main() -> ExitCode {
         Some(Command::Open(options)) => commands::open::open(options, &cli.screen),
         Some(Command::Status(options)) => commands::status::status(options),
         Some(Command::Analyze(options)) => commands::analyze::analyze(options),
+        Some(Command::Bench(options)) => commands::bench::bench(options),
         Some(Command::Data(options)) => commands::data::data(options),
     };
     match done {

@@ -1,6 +1,7 @@
 //! What each command does; one file per command.
 
 pub mod analyze;
+pub mod bench;
 pub mod data;
 pub mod demo;
 pub mod disk;

@@ -28,7 +28,7 @@ pub mod step;
 pub use batch_norm::BatchNorm;
 pub use conv2d::Conv2d;
 pub use flatten::Flatten;
-pub use kernels::{CpuKernels, Kernels, Objective, Real, SgdStep};
+pub use kernels::{CpuKernels, InstructionSet, Kernels, Objective, Real, SgdStep};
 pub use layer::{Layer, Sequence};
 pub use linear::Linear;
 pub use max_pool::MaxPool;

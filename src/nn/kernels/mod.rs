@@ -10,6 +10,7 @@ mod dense;
 mod direct;
 mod group_norm;
 mod layout;
+pub mod neighbours;
 mod norm;
 mod outer;
 mod pool;

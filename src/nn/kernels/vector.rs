@@ -54,6 +54,16 @@ impl InstructionSet {
         Self::available().next().unwrap_or(Self::Portable)
     }
 
+    /// The set of a name, where this processor has it.
+    ///
+    /// # Errors
+    /// What may stand there.
+    pub fn named(name: &str) -> Result<Self, String> {
+        let found = Self::available().find(|set| set.name() == name);
+        let names = || Self::available().map(Self::name).collect::<Vec<_>>().join(", ");
+        found.ok_or_else(|| format!("no kernels `{name}` on this processor; it has {}", names()))
+    }
+
     /// Its name in a backend id.
     pub fn name(self) -> &'static str {
         match self {
