@@ -210,7 +210,7 @@ Examples:
   diffscope bench train --model resnet20 --input 3x32x32 --batch 128 --jobs 2
   diffscope bench depth --examples 10000 --dim 4096 --json")]
 pub struct Bench {
-    /// What is measured: training steps, GraNd or VoG passes, or the neighbours of one probe.
+    /// What is measured: training steps, gradient norms (grand), input gradients (vog), or the neighbours of one probe.
     #[arg(value_enum)]
     pub job: BenchJob,
     /// The model.

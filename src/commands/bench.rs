@@ -204,7 +204,9 @@ fn mean_channels(shape: ImageShape, gradients: &mut [f32]) {
         for other in others.chunks_exact(area) {
             mean.iter_mut().zip(other).for_each(|(mean, other)| *mean += *other);
         }
-        mean.iter_mut().for_each(|mean| *mean /= shape.channels as f32);
+        for mean in mean {
+            *mean /= shape.channels as f32;
+        }
     }
 }
 

@@ -4,10 +4,11 @@
 // What isn't inlined into the function that enables an instruction set is compiled without it.
 #![allow(clippy::inline_always)]
 
+use super::norm::NormSums;
 use super::pool::Grid;
 use super::real::Real;
-use super::stage::{BorrowedGate, Reader, add_into};
-use super::sums::{add_products, add_spread};
+use super::stage::{Reader, add_into};
+use super::sums::add_spread;
 use super::vector::{Set, Work};
 use super::weights::{Gradients, Weights};
 use super::{Conv, conv_shapes::Staging};
@@ -140,39 +141,6 @@ pub struct InputGradient<'a, R> {
     pub sums: Option<NormSums<'a, R>>,
 }
 
-/// Sums of dz and dz x̂ for the norm whose output a gradient is of.
-pub struct NormSums<'a, R> {
-    /// The norm's input, of the whole batch.
-    pub x: std::cell::Ref<'a, [R]>,
-    /// `[2, stride]`: mean and 1 / deviation.
-    pub moments: std::cell::Ref<'a, [R]>,
-    /// What closes the gradient.
-    pub gate: BorrowedGate<'a, R>,
-    /// `[2, stride]`: the sums.
-    pub sums: &'a mut [R],
-}
-
-impl<R: Real> NormSums<'_, R> {
-    /// Adds one example, which starts at `offset` in the batch.
-    ///
-    /// # Safety
-    /// The processor has the set.
-    #[inline(always)]
-    pub unsafe fn add<S: Set<R>>(&self, grid: Grid, dx: &[R], offset: usize, totals: &mut [f64]) {
-        // SAFETY: the caller's contract.
-        unsafe { add_products::<R, S>(grid, dx, (&self.x, offset), &self.moments, &self.gate, totals) }
-    }
-
-    /// The sums, from totals of dz and dz (x - mean).
-    pub fn finish(&mut self, stride: usize, totals: &[f64]) {
-        for channel in 0..stride {
-            self.sums[channel] = R::from_f64(totals[channel]);
-            let inverse = self.moments[stride + channel].to_f64();
-            self.sums[stride + channel] = R::from_f64(totals[stride + channel] * inverse);
-        }
-    }
-}
-
 impl<R: Real> Work<R> for Backward<'_, R> {
     type Output = ();
 
@@ -193,7 +161,6 @@ impl<R: Real> Work<R> for Backward<'_, R> {
             }
         }
         let start = zeros(&mut scratch.start, in_grid.stride);
-        let totals = zeros(&mut scratch.totals, 2 * in_grid.stride);
         let staged_x = zeros(&mut scratch.x, staging.len());
         let staged_dy = zeros(&mut scratch.dy, turned.len());
         let other = room(&mut scratch.example, in_grid.len());
@@ -218,13 +185,13 @@ impl<R: Real> Work<R> for Backward<'_, R> {
                     onto.example::<S>(example, other);
                     add_into::<R, S>(dx, other, false);
                 }
-                if let Some(sums) = &input.sums {
-                    sums.add::<S>(in_grid, dx, example * in_grid.len(), totals);
+                if let Some(sums) = &mut input.sums {
+                    sums.add::<S>(in_grid, dx, example);
                 }
             }
         }
-        if let Some(sums) = input.as_mut().and_then(|input| input.sums.as_mut()) {
-            sums.finish(in_grid.stride, totals);
+        if let Some(sums) = input.and_then(|input| input.sums) {
+            sums.finish(in_grid.stride);
         }
         gradients.finish(conv, &staging, dy.grid.stride, &weight);
     }

@@ -1,8 +1,10 @@
 //! The CPU kernels: one thread, `[B, H, W, C]` buffers, direct convolutions, norms that are put off until their values
 //! are read.
 
+use std::cell::RefMut;
 use std::sync::Arc;
 
+use super::conv::zeros;
 use super::pool::{self, Buf, BufferPool, Gate, Grid, LANES, Origin, Slot, Sums, Value};
 use super::product::Products;
 use super::stage::{AddSkip, BorrowedGate, Reader, Store};
@@ -118,31 +120,73 @@ impl<R: Real> CpuKernels<R> {
     }
 
     /// Sums of dz and dz x̂ of a norm's gradient: those that came with it, or worked out now.
-    fn norm_sums(
-        &mut self,
-        (x, moments): (&Buf<R>, &Buf<R>),
-        (dy, gate): (&Buf<R>, &Gate<R>),
-        norms: Option<&Buf<R>>,
-    ) -> Slot<R> {
-        if let (Some(Sums::Gradient { x: of, values }), None) = (&dy.sums, norms)
-            && of.is(&x.slot)
-        {
-            return values.clone();
-        }
-        let sums = self.pool.slot(2 * x.grid.stride, 1);
-        self.set.run(norm::GradientSums {
-            grid: x.grid,
-            dy: dy.read(),
-            sums: conv::NormSums {
-                x: x.read(),
-                moments: moments.read(),
-                gate: BorrowedGate::of(gate),
-                sums: &mut sums.write(),
-            },
-            norms: norms.map(Buf::write),
-            totals: &mut self.norms.totals,
+    fn norm_sums(&mut self, origin: &Origin<R>, dy: &Buf<R>, norms: Option<&Buf<R>>) -> Slot<R> {
+        let come = match &dy.sums {
+            Some(Sums::Gradient { x, values, squares })
+                if x.is(&origin.x) && (norms.is_none() || squares.is_some()) =>
+            {
+                Some((values.clone(), squares.clone()))
+            }
+            _ => None,
+        };
+        let (values, squares) = come.unwrap_or_else(|| {
+            let sums = NewSums::of(&mut self.pool, origin, dy, norms.is_some());
+            self.set.run(norm::GradientSums {
+                grid: dy.grid,
+                dy: dy.read(),
+                sums: sums.lend().norm_sums(zeros(&mut self.norms.gradient_totals, 4 * dy.grid.stride)),
+            });
+            (sums.values, sums.squares)
         });
-        sums
+        if let (Some(norms), Some(squares)) = (norms, squares) {
+            norms.write().iter_mut().zip(&*squares.read()).for_each(|(norm, square)| *norm += *square);
+        }
+        values
+    }
+}
+
+/// Sums that are made together with the gradient of a norm's output.
+struct NewSums<R> {
+    origin: Origin<R>,
+    values: Slot<R>,
+    squares: Option<Slot<R>>,
+}
+
+/// [`NewSums`] while they are written.
+struct LentSums<'a, R> {
+    origin: &'a Origin<R>,
+    values: RefMut<'a, [R]>,
+    squares: Option<RefMut<'a, [R]>>,
+}
+
+impl<R: Real> NewSums<R> {
+    /// Room for them, with squared norms where they are wanted.
+    fn of(pool: &mut BufferPool<R>, origin: &Origin<R>, dy: &Buf<R>, norms: bool) -> Self {
+        let values = pool.slot(2 * dy.grid.stride, 1);
+        Self { origin: origin.clone(), values, squares: norms.then(|| pool.slot(1, dy.batch())) }
+    }
+
+    fn lend(&self) -> LentSums<'_, R> {
+        let squares = self.squares.as_ref().map(Slot::write);
+        LentSums { origin: &self.origin, values: self.values.write(), squares }
+    }
+
+    /// As they go with the gradient.
+    fn made(self) -> Sums<R> {
+        Sums::Gradient { x: self.origin.x, values: self.values, squares: self.squares }
+    }
+}
+
+impl<R: Real> LentSums<'_, R> {
+    fn norm_sums<'a>(&'a mut self, totals: &'a mut [f64]) -> norm::NormSums<'a, R> {
+        norm::NormSums {
+            x: self.origin.x.read(),
+            moments: self.origin.moments.read(),
+            gate: BorrowedGate::of(&self.origin.gate),
+            sums: &mut self.values,
+            squares: self.squares.as_deref_mut(),
+            totals,
+        }
     }
 }
 
@@ -152,12 +196,6 @@ fn gate_of<R>(y: &Buf<R>) -> Gate<R> {
         Value::Norm { coefficients, .. } => Gate::Norm { x: y.slot.clone(), coefficients: coefficients.clone() },
         _ => Gate::Output(y.slot.clone()),
     }
-}
-
-/// Borrows what is summed up while the gradient of a norm's output is made.
-fn norm_sums<'a, R>(origin: &'a Origin<R>, sums: &'a mut [R]) -> conv::NormSums<'a, R> {
-    let (x, moments) = (origin.x.read(), origin.moments.read());
-    conv::NormSums { x, moments, gate: BorrowedGate::of(&origin.gate), sums }
 }
 
 impl<R: Real> Default for CpuKernels<R> {
@@ -288,9 +326,10 @@ impl<R: Real> Kernels for CpuKernels<R> {
         };
         let wanted = !matches!(input, Input::Unwanted);
         let dx = wanted.then(|| self.pool.take(grid, x.batch()));
-        let origin = x.origin.as_ref().filter(|_| wanted && grid == x.grid);
-        let sums = origin.map(|_| self.pool.slot(2 * grid.stride, 1));
-        let mut sums_out = sums.as_ref().map(Slot::write);
+        let sums = dx.as_ref().zip(x.origin.as_ref()).filter(|_| grid == x.grid);
+        let sums = sums.map(|(dx, origin)| NewSums::of(&mut self.pool, origin, dx, sink.norms.is_some()));
+        let mut lent = sums.as_ref().map(NewSums::lend);
+        let totals = zeros(&mut self.norms.gradient_totals, 4 * grid.stride);
         let mut dx_out = dx.as_ref().map(Buf::write);
         self.set.run(conv::Backward {
             conv,
@@ -306,13 +345,13 @@ impl<R: Real> Kernels for CpuKernels<R> {
                 grid,
                 dx,
                 onto: onto.as_ref().map(Reader::of),
-                sums: origin.zip(sums_out.as_deref_mut()).map(|(origin, sums)| norm_sums(origin, sums)),
+                sums: lent.as_mut().map(|lent| lent.norm_sums(totals)),
             }),
             batch: x.batch(),
             scratch: &mut self.convs,
         });
-        drop((dx_out, sums_out));
-        Ok(dx.map(|dx| with_sums(dx, origin, sums)))
+        drop((dx_out, lent));
+        Ok(dx.map(|dx| dx.with_sums(sums.map(NewSums::made))))
     }
 
     fn dense(&mut self, dense: &Dense, weights: &Buf<R>, x: &Buf<R>) -> Result<Buf<R>> {
@@ -390,7 +429,9 @@ impl<R: Real> Kernels for CpuKernels<R> {
         let dy = if dy.grid.stride == x.grid.stride { dy } else { self.in_grid(&dy, x.grid) };
         let (dy, gate) = self.gated(taped, &dy);
         let wanted = train || sink.gradients.is_some() || sink.norms.is_some();
-        let sums = wanted.then(|| self.norm_sums((&x, &taped.moments), (&dy, &gate), sink.norms));
+        let origin = Origin { gate, x: x.slot.clone(), moments: taped.moments.slot.clone() };
+        let sums = wanted.then(|| self.norm_sums(&origin, &dy, sink.norms));
+        let gate = origin.gate;
         let sums = sums.as_ref().map(Slot::read);
         if let (Some(sums), Some(gradients)) = (&sums, sink.gradients) {
             norm.weight_gradients(sums, &mut gradients.write());
@@ -496,20 +537,20 @@ impl<R: Real> Kernels for CpuKernels<R> {
             self.in_grid(dy, Grid { shape: pool.output, stride: x.grid.stride })
         };
         let dx = self.pool.take(x.grid, x.batch());
-        let origin = x.origin.as_ref();
-        let sums = origin.map(|_| self.pool.slot(2 * x.grid.stride, 1));
-        let mut sums_out = sums.as_ref().map(Slot::write);
+        // Whether norms will be wanted is not known here: they are worked out by the norm then.
+        let sums = x.origin.as_ref().map(|origin| NewSums::of(&mut self.pool, origin, &dx, false));
+        let mut lent = sums.as_ref().map(NewSums::lend);
+        let totals = zeros(&mut self.norms.gradient_totals, 4 * x.grid.stride);
         self.set.run(window::MaxPoolBackward {
             pool,
             x: Reader::of(x),
             dy: Reader::of(&dy),
             dx: &mut dx.write(),
-            sums: origin.zip(sums_out.as_deref_mut()).map(|(origin, sums)| norm_sums(origin, sums)),
+            sums: lent.as_mut().map(|lent| lent.norm_sums(totals)),
             scratch: &mut self.norms.example,
-            totals: &mut self.norms.totals,
         });
-        drop(sums_out);
-        Ok(with_sums(dx, origin, sums))
+        drop(lent);
+        Ok(dx.with_sums(sums.map(NewSums::made)))
     }
 
     fn mean_pool(&mut self, input: Shape, x: &Buf<R>) -> Result<Buf<R>> {
@@ -570,10 +611,4 @@ impl<R: Real> Kernels for CpuKernels<R> {
         });
         Ok(())
     }
-}
-
-/// A gradient with what was summed up while it was made.
-fn with_sums<R>(dx: Buf<R>, origin: Option<&Origin<R>>, sums: Option<Slot<R>>) -> Buf<R> {
-    let sums = origin.zip(sums).map(|(origin, values)| Sums::Gradient { x: origin.x.clone(), values });
-    dx.with_sums(sums)
 }

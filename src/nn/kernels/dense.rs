@@ -42,6 +42,12 @@ pub fn weight_gradient<R: Real>(dense: &Dense, products: &mut Products<R>, x: &[
     }
 }
 
+/// The sum of the squares: lanes side by side, then the lanes.
 fn squared<R: Real>(values: &[R]) -> R {
-    values.iter().fold(R::ZERO, |sum, value| sum + *value * *value)
+    const LANES: usize = 16;
+    let mut lanes = [R::ZERO; LANES];
+    for chunk in values.chunks(LANES) {
+        lanes.iter_mut().zip(chunk).for_each(|(lane, value)| *lane += *value * *value);
+    }
+    lanes.into_iter().fold(R::ZERO, |sum, lane| sum + lane)
 }

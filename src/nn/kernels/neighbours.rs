@@ -38,7 +38,7 @@ impl Nearest {
         for (chunk, values) in distances.chunks(LANES).enumerate() {
             let bound = self.bound();
             // Equal distances may still win by their index.
-            if !values.iter().fold(false, |any, value| any | (*value <= bound)) {
+            if values.iter().copied().fold(f32::INFINITY, f32::min) > bound {
                 continue;
             }
             for (lane, value) in values.iter().enumerate() {

@@ -4,13 +4,14 @@
 // What isn't inlined into the function that enables an instruction set is compiled without it.
 #![allow(clippy::inline_always)]
 
-use std::cell::{Ref, RefMut};
+use std::cell::Ref;
 
 use super::Norm;
-use super::conv::{NormSums, room, zeros};
+use super::conv::{room, zeros};
 use super::pool::Grid;
 use super::real::Real;
-use super::sums::add_spread;
+use super::stage::BorrowedGate;
+use super::sums::{add_products, add_spread};
 use super::vector::{Set, Work};
 
 /// Added to the variance.
@@ -143,7 +144,56 @@ fn fold<R: Real>(running: &mut R, batch: f64) {
     *running = R::from_f64((1.0 - MOMENTUM) * running.to_f64() + MOMENTUM * batch);
 }
 
-/// Sums of dz and dz x̂ of a stored gradient, over the batch and, squared, per example.
+/// Sums of dz and dz x̂ for the norm whose output a gradient is of: the gradients of its bias and weight.
+pub struct NormSums<'a, R> {
+    /// The norm's input, of the whole batch.
+    pub x: Ref<'a, [R]>,
+    /// `[2, stride]`: mean and 1 / deviation.
+    pub moments: Ref<'a, [R]>,
+    /// What closes the gradient.
+    pub gate: BorrowedGate<'a, R>,
+    /// `[2, stride]`: the sums.
+    pub sums: &'a mut [R],
+    /// Each example's squared norm of its own sums, where they are wanted.
+    pub squares: Option<&'a mut [R]>,
+    /// `[2, 2, stride]`: those of the batch and of an example, of dz and dz (x - mean).
+    pub totals: &'a mut [f64],
+}
+
+impl<R: Real> NormSums<'_, R> {
+    /// Adds an example, from its own gradient.
+    ///
+    /// # Safety
+    /// The processor has the set.
+    #[inline(always)]
+    pub unsafe fn add<S: Set<R>>(&mut self, grid: Grid, dy: &[R], example: usize) {
+        let (totals, own) = self.totals.split_at_mut(2 * grid.stride);
+        let x = (&*self.x, example * grid.len());
+        let Some(squares) = &mut self.squares else {
+            // SAFETY: the caller's contract.
+            return unsafe { add_products::<R, S>(grid, dy, x, &self.moments, &self.gate, totals) };
+        };
+        own.fill(0.0);
+        // SAFETY: the caller's contract.
+        unsafe { add_products::<R, S>(grid, dy, x, &self.moments, &self.gate, own) };
+        totals.iter_mut().zip(&*own).for_each(|(total, own)| *total += own);
+        let (dz, products) = own.split_at(grid.stride);
+        let inverses = &self.moments[grid.stride..];
+        let products = products.iter().zip(inverses).map(|(product, inverse)| product * inverse.to_f64());
+        squares[example] = R::from_f64(dz.iter().copied().chain(products).map(|value| value * value).sum());
+    }
+
+    /// Writes the sums of the batch.
+    pub fn finish(self, stride: usize) {
+        for channel in 0..stride {
+            self.sums[channel] = R::from_f64(self.totals[channel]);
+            let inverse = self.moments[stride + channel].to_f64();
+            self.sums[stride + channel] = R::from_f64(self.totals[stride + channel] * inverse);
+        }
+    }
+}
+
+/// Sums of dz and dz x̂ of a stored gradient.
 pub struct GradientSums<'a, R> {
     /// How an example lies.
     pub grid: Grid,
@@ -151,10 +201,6 @@ pub struct GradientSums<'a, R> {
     pub dy: Ref<'a, [R]>,
     /// The norm it is for.
     pub sums: NormSums<'a, R>,
-    /// Squared norms per example of the weight gradients, which are added to.
-    pub norms: Option<RefMut<'a, [R]>>,
-    /// Sums.
-    pub totals: &'a mut Vec<f64>,
 }
 
 impl<R: Real> Work<R> for GradientSums<'_, R> {
@@ -162,27 +208,12 @@ impl<R: Real> Work<R> for GradientSums<'_, R> {
 
     #[inline(always)]
     unsafe fn run<S: Set<R>>(self) {
-        let Self { grid, dy, mut sums, mut norms, totals } = self;
-        let totals = zeros(totals, 4 * grid.stride);
-        let (totals, own) = totals.split_at_mut(2 * grid.stride);
+        let Self { grid, dy, mut sums } = self;
         for (example, dy) in dy.chunks_exact(grid.len()).enumerate() {
-            let offset = example * grid.len();
-            let Some(norms) = &mut norms else {
-                // SAFETY: the caller has the set.
-                unsafe { sums.add::<S>(grid, dy, offset, totals) };
-                continue;
-            };
-            own.fill(0.0);
             // SAFETY: the caller has the set.
-            unsafe { sums.add::<S>(grid, dy, offset, own) };
-            let (dz, products) = own.split_at(grid.stride);
-            let inverses = &sums.moments[grid.stride..];
-            let products = products.iter().zip(inverses).map(|(product, inverse)| product * inverse.to_f64());
-            let squared: f64 = dz.iter().copied().chain(products).map(|value| value * value).sum();
-            norms[example] += R::from_f64(squared);
-            totals.iter_mut().zip(&*own).for_each(|(total, own)| *total += own);
+            unsafe { sums.add::<S>(grid, dy, example) };
         }
-        sums.finish(grid.stride, totals);
+        sums.finish(grid.stride);
     }
 }
 
@@ -191,6 +222,8 @@ impl<R: Real> Work<R> for GradientSums<'_, R> {
 pub struct Scratch<R> {
     /// Sums.
     pub totals: Vec<f64>,
+    /// Sums of gradients, while another operation runs.
+    pub gradient_totals: Vec<f64>,
     /// About the means.
     pub shift: Vec<R>,
     /// One example.

@@ -135,6 +135,8 @@ pub enum Sums<R> {
         x: Slot<R>,
         /// The sums.
         values: Slot<R>,
+        /// Each example's squared norm of its own sums, where a backward wanted norms.
+        squares: Option<Slot<R>>,
     },
 }
 

@@ -9,10 +9,10 @@
 
 use super::conv::room;
 use super::real::Real;
-use super::vector::{InstructionSet, Set, Vector, WIDEST, Work};
+use super::vector::{InstructionSet, Set, TURN, Vector, WIDEST, Work};
 
 /// Longest run of k that is summed in registers before it is added to the result.
-const BLOCK: usize = 512;
+const BLOCK: usize = 256;
 /// A matrix whose rows and columns may lie anywhere apart: a transposed one has them exchanged.
 #[derive(Debug, Clone, Copy)]
 pub struct Matrix<'a, R> {
@@ -90,9 +90,9 @@ impl<R: Real> Work<R> for Multiply<'_, R> {
         // SAFETY: the caller has the set; lengths were checked before.
         unsafe {
             if S::MANY {
-                self.product.run::<S::Wide, 8, 16>(self.out, self.panel);
+                self.product.run::<S, S::Wide, 8, 16>(self.out, self.panel);
             } else {
-                self.product.run::<S::Wide, 4, 8>(self.out, self.panel);
+                self.product.run::<S, S::Wide, 4, 8>(self.out, self.panel);
             }
         }
     }
@@ -115,7 +115,11 @@ impl<R: Real> Product<'_, R> {
     /// `out` is `[m, n]`, both matrices hold what `size` says, `panel` holds min(k, `BLOCK`) rows of two registers; the
     /// processor has the register's instruction set.
     #[inline(always)]
-    unsafe fn run<V: Vector<Item = R>, const ROWS: usize, const TALL: usize>(self, out: &mut [R], panel: &mut [R]) {
+    unsafe fn run<S: Set<R>, V: Vector<Item = R>, const ROWS: usize, const TALL: usize>(
+        self,
+        out: &mut [R],
+        panel: &mut [R],
+    ) {
         let Size { m: _, n, k } = self.size;
         if k == 0 && !self.add {
             out.fill(R::ZERO);
@@ -128,10 +132,10 @@ impl<R: Real> Product<'_, R> {
                 // SAFETY: the caller's contract.
                 unsafe {
                     if n - column <= V::WIDTH {
-                        self.panel::<V, 1, TALL>(block, out, panel);
+                        self.panel::<S, V, 1, TALL>(block, out, panel);
                         column += V::WIDTH;
                     } else {
-                        self.panel::<V, 2, ROWS>(block, out, panel);
+                        self.panel::<S, V, 2, ROWS>(block, out, panel);
                         column += 2 * V::WIDTH;
                     }
                 }
@@ -145,7 +149,7 @@ impl<R: Real> Product<'_, R> {
     /// # Safety
     /// As for [`Self::run`].
     #[inline(always)]
-    unsafe fn panel<V: Vector<Item = R>, const ABREAST: usize, const ROWS: usize>(
+    unsafe fn panel<S: Set<R>, V: Vector<Item = R>, const ABREAST: usize, const ROWS: usize>(
         self,
         Block { first, depth, column }: Block,
         out: &mut [R],
@@ -159,7 +163,8 @@ impl<R: Real> Product<'_, R> {
         // Narrow panels are padded; where many tiles read a panel, rows far apart cost more than a copy.
         let packs = columns < width || right.column != 1 || m > 4 * ROWS;
         if packs {
-            pack(panel, right, depth, (columns, width));
+            // SAFETY: the caller's contract.
+            unsafe { pack::<R, S>(panel, right, depth, (columns, width)) };
         }
         let (source, stride) = if packs { (&*panel, width) } else { (right.values, right.row) };
         let mut row = 0;
@@ -193,10 +198,16 @@ struct Block {
 }
 
 /// Copies `depth` rows of `columns` values into rows of `width`, padded with zeros.
+///
+/// # Safety
+/// The processor has the set.
 #[inline(always)]
-fn pack<R: Real>(panel: &mut [R], right: Matrix<'_, R>, depth: usize, (columns, width): (usize, usize)) {
-    /// Rows of a panel that stay in the first cache while columns are turned into them.
-    const TURN: usize = 16;
+unsafe fn pack<R: Real, S: Set<R>>(
+    panel: &mut [R],
+    right: Matrix<'_, R>,
+    depth: usize,
+    (columns, width): (usize, usize),
+) {
     if right.column == 1 {
         for row in 0..depth {
             let (values, padding) = panel[row * width..][..width].split_at_mut(columns);
@@ -205,12 +216,23 @@ fn pack<R: Real>(panel: &mut [R], right: Matrix<'_, R>, depth: usize, (columns, 
         }
         return;
     }
-    for start in (0..depth).step_by(TURN) {
-        let rows = TURN.min(depth - start);
-        for (column, place) in (0..width).zip(start * width..) {
-            for row in 0..rows {
-                let from = (start + row) * right.row + column * right.column;
-                panel[place + row * width] = if column < columns { right.values[from] } else { R::ZERO };
+    let panel = &mut panel[..depth * width];
+    if columns < width {
+        panel.fill(R::ZERO);
+    }
+    for row in (0..depth).step_by(TURN) {
+        for column in (0..columns).step_by(TURN) {
+            let (rows, columns) = (TURN.min(depth - row), TURN.min(columns - column));
+            let from = &right.values[row * right.row + column * right.column..];
+            let to = &mut panel[row * width + column..];
+            if rows == TURN && columns == TURN && right.row == 1 {
+                assert!(from.len() > (TURN - 1) * right.column + TURN - 1 && to.len() >= (TURN - 1) * width + TURN);
+                // SAFETY: the caller has the set; both squares exist.
+                unsafe { S::turn(from.as_ptr(), right.column, to.as_mut_ptr(), width) };
+            } else {
+                for (row, column) in (0..rows).flat_map(|row| (0..columns).map(move |column| (row, column))) {
+                    to[row * width + column] = from[row * right.row + column * right.column];
+                }
             }
         }
     }

@@ -1,10 +1,13 @@
-//! The numbers that portable kernels compute in: f32, and f64 for oracles.
+//! The numbers that kernels compute in: f32, and f64 for oracles.
+#![allow(unsafe_code)]
+// What isn't inlined into the function that enables an instruction set is compiled without it.
+#![allow(clippy::inline_always)]
 
 use std::fmt::Debug;
 use std::ops::{Add, AddAssign, Div, Mul, Sub};
 
 #[cfg(target_arch = "x86_64")]
-use super::vector::Vector;
+use super::vector::{TURN, Vector};
 
 /// A floating-point number.
 pub trait Real:
@@ -30,6 +33,12 @@ pub trait Real:
     /// The register of AVX2.
     #[cfg(target_arch = "x86_64")]
     type Wide256: Vector<Item = Self>;
+    /// Transposes a square of [`TURN`] rows and columns; rows lie so far apart.
+    ///
+    /// # Safety
+    /// The processor has AVX2; both squares exist.
+    #[cfg(target_arch = "x86_64")]
+    unsafe fn turn(from: *const Self, from_row: usize, to: *mut Self, to_row: usize);
     /// 0.
     const ZERO: Self;
     /// 1.
@@ -55,6 +64,32 @@ impl Real for f32 {
     type Narrow512 = super::vector::F32x8;
     #[cfg(target_arch = "x86_64")]
     type Wide256 = super::vector::F32x8;
+
+    #[cfg(target_arch = "x86_64")]
+    #[inline(always)]
+    unsafe fn turn(from: *const f32, from_row: usize, to: *mut f32, to_row: usize) {
+        use std::arch::x86_64::{
+            _mm256_loadu_ps, _mm256_permute2f128_ps, _mm256_shuffle_ps, _mm256_storeu_ps, _mm256_unpackhi_ps,
+            _mm256_unpacklo_ps,
+        };
+        // SAFETY: the caller's contract. Pairs, then quads, then halves of the rows change places.
+        unsafe {
+            let r: [_; TURN] = std::array::from_fn(|row| _mm256_loadu_ps(from.add(row * from_row)));
+            let low = |a: usize| _mm256_unpacklo_ps(r[a], r[a + 1]);
+            let high = |a: usize| _mm256_unpackhi_ps(r[a], r[a + 1]);
+            let pairs = [low(0), high(0), low(2), high(2), low(4), high(4), low(6), high(6)];
+            let quad = |a: usize, b: usize| {
+                let (x, y) = (pairs[a], pairs[b]);
+                [_mm256_shuffle_ps::<0x44>(x, y), _mm256_shuffle_ps::<0xee>(x, y)]
+            };
+            let ([a0, a1], [a2, a3], [b0, b1], [b2, b3]) = (quad(0, 2), quad(1, 3), quad(4, 6), quad(5, 7));
+            for (row, (a, b)) in [(a0, b0), (a1, b1), (a2, b2), (a3, b3)].into_iter().enumerate() {
+                _mm256_storeu_ps(to.add(row * to_row), _mm256_permute2f128_ps::<0x20>(a, b));
+                _mm256_storeu_ps(to.add((row + 4) * to_row), _mm256_permute2f128_ps::<0x31>(a, b));
+            }
+        }
+    }
+
     const ZERO: Self = 0.0;
     const ONE: Self = 1.0;
 
@@ -90,6 +125,18 @@ impl Real for f64 {
     type Narrow512 = super::vector::F64x8;
     #[cfg(target_arch = "x86_64")]
     type Wide256 = super::vector::F64x4;
+
+    #[cfg(target_arch = "x86_64")]
+    #[inline(always)]
+    unsafe fn turn(from: *const f64, from_row: usize, to: *mut f64, to_row: usize) {
+        for row in 0..TURN {
+            for column in 0..TURN {
+                // SAFETY: the caller's contract.
+                unsafe { *to.add(row * to_row + column) = *from.add(column * from_row + row) };
+            }
+        }
+    }
+
     const ZERO: Self = 0.0;
     const ONE: Self = 1.0;
 

@@ -185,3 +185,36 @@ unsafe fn column<R: Real, V: Vector<Item = R>, T: Terms<R>>(
     }
     V::WIDTH
 }
+
+/// The sum of the squares: f32 in registers, f64 from block to block.
+///
+/// # Safety
+/// The processor has the set.
+#[inline(always)]
+pub unsafe fn squares<R: Real, S: Set<R>>(values: &[R]) -> f64 {
+    /// Values that are summed in registers.
+    const BLOCK: usize = 4096;
+    // SAFETY: the caller's contract.
+    values.chunks(BLOCK).map(|block| unsafe { block_squares::<R, S::Wide>(block) }).sum()
+}
+
+/// # Safety
+/// As for [`squares`].
+#[inline(always)]
+unsafe fn block_squares<R: Real, V: Vector<Item = R>>(values: &[R]) -> f64 {
+    let mut lanes = [R::ZERO; super::vector::WIDEST];
+    let chunks = values.chunks_exact(CHAINS * V::WIDTH);
+    let rest: f64 = chunks.remainder().iter().map(|value| value.to_f64() * value.to_f64()).sum();
+    // SAFETY: a chunk holds `CHAINS` registers, `lanes` the widest.
+    unsafe {
+        let mut sums = [V::zero(); CHAINS];
+        for chunk in chunks {
+            for (chain, sum) in sums.iter_mut().enumerate() {
+                let value = V::load(chunk.as_ptr().add(chain * V::WIDTH));
+                *sum = sum.plus_product(value, value);
+            }
+        }
+        sums[0].plus(sums[1]).plus(sums[2].plus(sums[3])).store(lanes.as_mut_ptr());
+    }
+    rest + lanes[..V::WIDTH].iter().map(|lane| lane.to_f64()).sum::<f64>()
+}

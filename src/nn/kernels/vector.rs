@@ -8,6 +8,9 @@ use super::real::Real;
 /// Lanes of the widest register of f32.
 pub const WIDEST: usize = 16;
 
+/// Side of the squares that are transposed at once.
+pub const TURN: usize = 8;
+
 /// What the processor offers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum InstructionSet {
@@ -129,6 +132,20 @@ pub trait Set<R: Real> {
     type Narrow: Vector<Item = R>;
     /// Whether there are 32 registers, not 16.
     const MANY: bool;
+
+    /// Transposes a square of [`TURN`] rows and columns; rows lie so far apart.
+    ///
+    /// # Safety
+    /// The processor has the set; both squares exist.
+    #[inline(always)]
+    unsafe fn turn(from: *const R, from_row: usize, to: *mut R, to_row: usize) {
+        for row in 0..TURN {
+            for column in 0..TURN {
+                // SAFETY: the caller's contract.
+                unsafe { *to.add(row * to_row + column) = *from.add(column * from_row + row) };
+            }
+        }
+    }
 }
 
 /// 512-bit registers.
@@ -145,6 +162,12 @@ impl<R: Real> Set<R> for Avx512Set {
     type Wide = R::Wide512;
     type Narrow = R::Narrow512;
     const MANY: bool = true;
+
+    #[inline(always)]
+    unsafe fn turn(from: *const R, from_row: usize, to: *mut R, to_row: usize) {
+        // SAFETY: the caller's contract.
+        unsafe { R::turn(from, from_row, to, to_row) }
+    }
 }
 
 #[cfg(target_arch = "x86_64")]
@@ -152,6 +175,12 @@ impl<R: Real> Set<R> for Avx2Set {
     type Wide = R::Wide256;
     type Narrow = R::Wide256;
     const MANY: bool = false;
+
+    #[inline(always)]
+    unsafe fn turn(from: *const R, from_row: usize, to: *mut R, to_row: usize) {
+        // SAFETY: the caller's contract.
+        unsafe { R::turn(from, from_row, to, to_row) }
+    }
 }
 
 impl<R: Real> Set<R> for PortableSet {

@@ -11,6 +11,7 @@ use super::conv::{room, zeros};
 use super::conv_shapes::{Class, Staging};
 use super::outer::OuterSum;
 use super::real::Real;
+use super::sums::squares;
 use super::vector::Set;
 
 /// Added to the variance of an output's weights.
@@ -151,6 +152,8 @@ impl<R: Real> Gradients<'_, R> {
         let own = zeros(&mut self.scratch.own, outer.len());
         // SAFETY: the caller has the set.
         unsafe { outer.add::<R, S>(x, dy, own) };
+        // SAFETY: the caller has the set.
+        let squares = |values: &[R]| unsafe { squares::<R, S>(values) };
         let mut squared = if conv.standardised {
             let row = room(&mut self.scratch.row, conv.input.channels * conv.kernel * conv.kernel);
             let staged = outer.run / conv.kernel;
@@ -163,7 +166,9 @@ impl<R: Real> Gradients<'_, R> {
         } else {
             squares(own)
         };
-        self.scratch.sum.iter_mut().zip(&*own).for_each(|(sum, own)| *sum += *own);
+        if self.arena.is_some() {
+            self.scratch.sum.iter_mut().zip(&*own).for_each(|(sum, own)| *sum += *own);
+        }
         if conv.bias.is_some() {
             let own = zeros(&mut self.scratch.own, conv.output.channels);
             add_pixels(outer, dy, own);
@@ -204,9 +209,4 @@ fn add_pixels<R: Real>(outer: &OuterSum, dy: &[R], bias: &mut [R]) {
             bias.iter_mut().zip(pixel).for_each(|(bias, value)| *bias += *value);
         }
     }
-}
-
-/// The sum of the squares, in f64.
-fn squares<R: Real>(values: &[R]) -> f64 {
-    values.chunks(512).map(|part| part.iter().fold(R::ZERO, |sum, value| sum + *value * *value).to_f64()).sum()
 }

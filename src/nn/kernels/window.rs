@@ -4,7 +4,8 @@
 #![allow(clippy::inline_always)]
 
 use super::Pool;
-use super::conv::{NormSums, room, zeros};
+use super::conv::{room, zeros};
+use super::norm::NormSums;
 use super::pool::Grid;
 use super::real::Real;
 use super::stage::Reader;
@@ -90,8 +91,6 @@ pub struct MaxPoolBackward<'a, R> {
     pub sums: Option<NormSums<'a, R>>,
     /// An example of each.
     pub scratch: &'a mut Vec<R>,
-    /// Sums.
-    pub totals: &'a mut Vec<f64>,
 }
 
 impl<R: Real> Work<R> for MaxPoolBackward<'_, R> {
@@ -99,12 +98,11 @@ impl<R: Real> Work<R> for MaxPoolBackward<'_, R> {
 
     #[inline(always)]
     unsafe fn run<S: Set<R>>(self) {
-        let Self { pool, x, dy, dx, mut sums, scratch, totals } = self;
+        let Self { pool, x, dy, dx, mut sums, scratch } = self;
         let (grid, stride) = (x.grid, x.grid.stride);
         let outputs = pool.output.pixels() * stride;
         let (staged, rest) = room(scratch, grid.len() + outputs + stride).split_at_mut(grid.len());
         let (gradient, leaders) = rest.split_at_mut(outputs);
-        let totals = zeros(totals, 2 * stride);
         for (example, dx) in dx.chunks_exact_mut(grid.len()).enumerate() {
             // SAFETY: the caller has the set.
             unsafe {
@@ -123,13 +121,13 @@ impl<R: Real> Work<R> for MaxPoolBackward<'_, R> {
                     }
                 }
             }
-            if let Some(sums) = &sums {
+            if let Some(sums) = &mut sums {
                 // SAFETY: the caller has the set.
-                unsafe { sums.add::<S>(grid, dx, example * grid.len(), totals) };
+                unsafe { sums.add::<S>(grid, dx, example) };
             }
         }
-        if let Some(sums) = &mut sums {
-            sums.finish(stride, totals);
+        if let Some(sums) = sums {
+            sums.finish(stride);
         }
     }
 }
