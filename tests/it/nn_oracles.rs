@@ -208,7 +208,7 @@ proptest! {
             .with("bn1", BatchNorm::with_relu())
             .with("conv2", Conv2d::new(outputs, 3, 1, 1));
         let shortcut = Sequence::default().with("0", Conv2d::new(outputs, 1, stride, 0)).with("1", BatchNorm::new());
-        Rig::layer(Residual::new(body, "bn2", projected.then_some(shortcut)), shape(inputs, side, side + 1)).check(batch, 12);
+        Rig::layer(Residual::new(body, "bn2", BatchNorm::with_relu(), projected.then_some(shortcut)), shape(inputs, side, side + 1)).check(batch, 12);
     }
 }
 
