@@ -1,10 +1,10 @@
-//! LeNet-5 (LeCun et al. 1998), as it is written today: `ReLU` for tanh, max pools for trained subsampling.
+//! LeNet-5 (`LeCun` et al. 1998), as it is written today: `ReLU` for tanh, max pools for trained subsampling.
 //!
 //! 5x5 convolution of 6 channels (padding 2), 2x2 max pool, 5x5 convolution of 16 channels, 2x2 max pool, dense layers of
 //! 120 and 84, a linear classifier; all with bias, `ReLU` after each convolution and hidden dense layer. The padding
 //! frames 28x28 digits to the 32x32 of the paper: 61,706 parameters at 1 channel and 10 classes. Larger images have more
 //! features before the first dense layer; the second convolution needs a side of at least 9. Agarwal et al. (2022) say
-//! "LeNet" for MNIST and no more.
+//! no more of it than its name, for MNIST.
 
 use crate::nn::{Conv2d, Flatten, Kernels, Linear, MaxPool, Relu, Sequence};
 

@@ -90,7 +90,7 @@ impl Grouped {
 
     fn norm(self, channels: usize, vb: VarBuilder) -> Op {
         if self.0 {
-            let groups = (1..=channels.min(32)).rev().find(|groups| channels % groups == 0).unwrap();
+            let groups = (1..=channels.min(32)).rev().find(|groups| channels.is_multiple_of(*groups)).unwrap();
             Op::GroupNorm(candle_nn::group_norm(groups, channels, 1e-5, vb).unwrap())
         } else {
             Op::BatchNorm(candle_nn::batch_norm(channels, 1e-5, vb).unwrap())

@@ -299,7 +299,9 @@ fn standardised_weights_forget_scale_and_shift_of_each_output() {
     let x = normals(40, "standard");
     let before = rig.output(Mode::Eval, &x);
     for (output, weights) in rig.weights[..54].chunks_exact_mut(18).enumerate() {
-        weights.iter_mut().for_each(|weight| *weight = *weight * (2.0 + output as f64) - 7.0);
+        for weight in weights {
+            *weight = *weight * (2.0 + output as f64) - 7.0;
+        }
     }
     // The 1e-5 beside the variance is all that may show.
     assert_near(&rig.output(Mode::Eval, &x), &before, 1e-4, "output");
