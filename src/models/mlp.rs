@@ -1,7 +1,8 @@
 //! Multi-layer perceptrons: `mlp-{width}x{layers}` has so many **hidden** dense layers of that width, each followed by
 //! `ReLU`, and a linear classifier behind them.
 //!
-//! So `mlp-512x7` holds 8 weight matrices, 7 of them hidden: `fc1` to `fc7`, then `fc`.
+//! So `mlp-512x7` holds 8 weight matrices, 7 of them hidden: `fc1` to `fc7`, then `fc`. Any input will do: on points
+//! (1x1x2) `mlp-10x1` is a toy with one hidden layer, as in Agarwal et al. (2022, section 2.1).
 
 use super::{number, width};
 use crate::nn::{Flatten, Kernels, Linear, Relu, Sequence};
@@ -19,6 +20,8 @@ pub struct Mlp {
 impl Mlp {
     /// What its names look like.
     pub const USAGE: &str = "mlp-{width}x{layers} with so many hidden layers, such as mlp-512x7";
+    /// Names that a mistyped one may mean.
+    pub const NAMES: &[&str] = &["mlp-512x7"];
 
     /// Parses `mlp-{width}x{layers}`; none where the name is no MLP's.
     pub fn parse(name: &str) -> Option<Result<Self, String>> {

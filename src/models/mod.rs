@@ -1,9 +1,17 @@
-//! Which networks are there? The registry of model families: a name such as `resnet8-8` or `mlp-512x7` becomes a network.
+//! Which networks are there? The registry of model families: a name such as `resnet20`, `vgg16-16` or `mlp-512x7`
+//! becomes a network.
 
+pub mod lenet;
+pub mod logistic;
 pub mod mlp;
 pub mod resnet;
+pub mod vgg;
+
+#[cfg(test)]
+mod tests;
 
 use crate::data::ImageShape;
+use crate::error::nearest;
 use crate::nn::{Kernels, Network, Sequence, Shape};
 
 /// Largest width of a layer that a name may ask for.
@@ -11,7 +19,7 @@ const WIDEST: usize = 4096;
 /// Class indices are kept in 16 bits.
 const MOST_CLASSES: usize = 1 << 16;
 
-/// Makes the enum of families from one line each: the variant, and the type with `USAGE`, `parse` and `layers`.
+/// Makes the enum of families from one line each: the variant, and the type with `USAGE`, `NAMES`, `parse` and `layers`.
 macro_rules! families {
     ($($family:ident($architecture:ty)),+ $(,)?) => {
         #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,6 +29,9 @@ macro_rules! families {
 
         /// What names may look like, one entry per family.
         pub const USAGES: &[&str] = &[$(<$architecture>::USAGE),+];
+
+        /// Names of well-known networks, one list per family.
+        const NAMES: &[&[&str]] = &[$(<$architecture>::NAMES),+];
 
         impl Family {
             /// The family that a name belongs to; none where no family claims it.
@@ -44,7 +55,10 @@ macro_rules! families {
 
 families! {
     ResNet(resnet::ResNet),
+    Vgg(vgg::Vgg),
     Mlp(mlp::Mlp),
+    LeNet(lenet::LeNet),
+    Logistic(logistic::Logistic),
 }
 
 /// A parsed model name.
@@ -83,8 +97,21 @@ pub fn parse(name: &str) -> Result<Model, String> {
     match Family::parse(name) {
         Some(Ok(family)) => Ok(Model { name: name.to_owned(), family }),
         Some(Err(reason)) => Err(format!("`{name}`: {reason}")),
-        None => Err(format!("no model `{name}`; known: {}", USAGES.join("; "))),
+        None => {
+            let advice = meant(name).map_or(String::new(), |near| format!(", did you mean `{near}`?"));
+            Err(format!("no model `{name}`{advice} (known: {})", USAGES.join("; ")))
+        }
     }
+}
+
+/// The model that a mistyped name may mean: a well-known one, or the beginning of one with the suffix that was given.
+fn meant(name: &str) -> Option<String> {
+    let suffix = name.find('-').map_or("", |dash| name.split_at(dash).1);
+    let known = || NAMES.iter().copied().flatten().copied();
+    let suffixed = known().map(|known| format!("{}{suffix}", known.split('-').next().unwrap_or(known)));
+    let valid = suffixed.filter(|candidate| matches!(Family::parse(candidate), Some(Ok(_))));
+    let candidates: Vec<String> = known().map(str::to_owned).chain(valid).collect();
+    nearest(name, candidates.iter().map(String::as_str)).map(str::to_owned)
 }
 
 /// A decimal number as names write it: digits alone, no leading zero.
@@ -102,71 +129,11 @@ fn width(text: &str) -> Result<usize, String> {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::nn::CpuKernels;
-
-    const CIFAR: ImageShape = ImageShape { channels: 3, height: 32, width: 32 };
-
-    fn network(name: &str, input: ImageShape, classes: usize) -> Result<Network<CpuKernels<f32>>, String> {
-        parse(name)?.build(input, classes)
-    }
-
-    #[test]
-    fn resnet20_has_the_parameters_of_the_paper_with_projections() {
-        let count = |name| network(name, CIFAR, 10).unwrap().layout().parameter_count();
-        assert_eq!(count("resnet20"), 272_474);
-        assert_eq!(count("resnet20-16"), 272_474);
-        assert_eq!(count("mlp-512x7"), 3072 * 512 + 6 * 512 * 512 + 7 * 512 + 512 * 10 + 10);
-    }
-
-    #[test]
-    fn names_of_parameters_are_pytorchs() {
-        let network = network("resnet14-8", CIFAR, 10).unwrap();
-        let names: Vec<&str> = network.layout().parameters.iter().map(|entry| entry.name.as_str()).collect();
-        for name in ["conv1.weight", "bn1.bias", "layer1.0.conv1.weight", "layer2.0.shortcut.0.weight", "fc.bias"] {
-            assert!(names.contains(&name), "{name} in {names:?}");
-        }
-        assert!(!names.contains(&"layer1.0.shortcut.0.weight") && !names.contains(&"layer2.1.shortcut.0.weight"));
-        let statistics = &network.layout().statistics;
-        assert!(statistics.iter().any(|entry| entry.name == "layer3.0.shortcut.1.running_var"));
-        let distinct: std::collections::BTreeSet<_> = names.iter().collect();
-        assert_eq!(distinct.len(), names.len());
-    }
-
-    #[test]
-    fn wrong_names_are_refused_with_what_is_meant() {
-        for (name, says) in [
-            ("resnet50", "another net"),
-            ("resnet152-8", "another net"),
-            ("resnet21", "resnet20"),
-            ("resnet21", "6n+2"),
-            ("resnet2", "resnet8"),
-            ("resnet99999999999999999999", "6n+2"),
-            ("resnet20-0", "1 to 4096"),
-            ("resnet20-016", "1 to 4096"),
-            ("resnet20-", "1 to 4096"),
-            ("resnet", "resnet{6n+2}"),
-            ("mlp-512", "mlp-{width}x{layers}"),
-            ("mlp-5000x2", "1 to 4096"),
-            ("mlp-64x0", "hidden layers"),
-            ("vgg", "known"),
-            ("", "known"),
-            ("resnét", "known"),
-        ] {
-            let reason = parse(name).unwrap_err();
-            assert!(reason.contains(says), "{name}: {reason}");
-        }
-    }
-
-    #[test]
-    fn what_cannot_work_is_refused_before_anything_is_allocated() {
-        let shape = |channels, height, width| ImageShape { channels, height, width };
-        assert!(network("resnet20", CIFAR, 1).err().unwrap().contains("2 to 65536 classes"));
-        assert!(network("resnet8-8", shape(1, 0, 28), 10).err().unwrap().contains("holds nothing"));
-        assert!(network("mlp-8x1", shape(usize::MAX, 2, 2), 10).is_err());
-        assert!(network("mlp-4096x64", shape(3, 512, 512), 10).err().unwrap().contains("parameters"));
-        assert!(network("resnet8-8", shape(1, 1, 1), 10).is_ok());
-    }
+/// What may follow a depth, `[-{variant}][-{width}]`: whether the variant is meant, and the width.
+fn suffixes(suffix: &str, variant: &str, published: usize) -> Result<(bool, usize), String> {
+    let after = suffix.strip_prefix('-').and_then(|rest| rest.strip_prefix(variant));
+    let after = after.filter(|after| after.is_empty() || after.starts_with('-'));
+    let wide = after.unwrap_or(suffix).strip_prefix('-').map_or(Ok(published), width);
+    let order = || format!("behind the depth stands `-{variant}`, a width from 1 to {WIDEST}, or both, not `{suffix}`");
+    wide.map(|width| (after.is_some(), width)).map_err(|_| order())
 }

@@ -57,6 +57,9 @@ impl<K: Kernels> Layer<K> for Conv2d {
         let output = Shape::new(self.outputs, self.windows(input.height)?, self.windows(input.width)?)?;
         let shape = [self.outputs, input.channels, self.kernel, self.kernel];
         let fan_in = input.channels * self.kernel * self.kernel;
+        if self.standardised && fan_in == 1 {
+            return Err("weight standardisation makes a single weight per output 0, whatever it is".into());
+        }
         let weight = plan.parameter("weight", &shape, Init::Kaiming { fan_in })?;
         let bias = self.biased.then(|| plan.parameter("bias", &[self.outputs], Init::Zero)).transpose()?;
         let (kernel, stride, padding, standardised) = (self.kernel, self.stride, self.padding, self.standardised);

@@ -11,9 +11,11 @@
 //! Parameters, gradients and momentum are one flat arena each; activations come from the kernels' pool, so that a
 //! step whose batch size was seen before allocates nothing.
 
+pub mod any_norm;
 pub mod batch_norm;
 pub mod conv2d;
 pub mod flatten;
+pub mod group_norm;
 pub mod kernels;
 pub mod layer;
 pub mod linear;
@@ -25,9 +27,11 @@ pub mod relu;
 pub mod residual;
 pub mod step;
 
+pub use any_norm::AnyNorm;
 pub use batch_norm::BatchNorm;
 pub use conv2d::Conv2d;
 pub use flatten::Flatten;
+pub use group_norm::GroupNorm;
 pub use kernels::{CpuKernels, InstructionSet, Kernels, Objective, Real, SgdStep};
 pub use layer::{Layer, Sequence};
 pub use linear::Linear;

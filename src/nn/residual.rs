@@ -1,20 +1,25 @@
 //! Residual block (He et al. 2016): `ReLU(norm(body(x)) + shortcut(x))`, the norm, the sum and the `ReLU` in one pass.
 
-use super::{BatchNorm, Kernels, Layer, Plan, Sequence, Shape, Step, Want};
+use super::{AnyNorm, Kernels, Layer, Plan, Sequence, Shape, Step, Want};
 use crate::Result;
 
-/// A body that ends in a norm, and a shortcut: the input itself, or layers where the shape changes.
+/// A body that ends in a norm (which brings the `ReLU`), and a shortcut: the input itself, or layers where the shape changes.
 pub struct Residual<K: Kernels> {
     body: Sequence<K>,
     norm_name: &'static str,
-    norm: BatchNorm,
+    norm: AnyNorm,
     shortcut: Option<Sequence<K>>,
 }
 
 impl<K: Kernels> Residual<K> {
     /// `body` up to its last norm, which is called `norm_name`; the shortcut's layers are called `shortcut.…`.
-    pub fn new(body: Sequence<K>, norm_name: &'static str, shortcut: Option<Sequence<K>>) -> Self {
-        Self { body, norm_name, norm: BatchNorm::with_relu(), shortcut }
+    pub fn new(
+        body: Sequence<K>,
+        norm_name: &'static str,
+        norm: impl Into<AnyNorm>,
+        shortcut: Option<Sequence<K>>,
+    ) -> Self {
+        Self { body, norm_name, norm: norm.into(), shortcut }
     }
 }
 

@@ -3,6 +3,7 @@
 // The lints leave `#[test]` functions alone, but not the helpers they call.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod candle_peers;
 mod commands;
 mod configs;
 mod extending;

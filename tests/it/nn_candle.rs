@@ -1,93 +1,19 @@
-//! One network per family, and their weights' names, against candle's autograd and candle-nn's layers in f64.
+//! Networks of every family, and their weights' names, against candle's autograd in f64.
 #![allow(clippy::unwrap_used, clippy::panic)] // helpers of tests fail as tests do
 
 use std::collections::BTreeMap;
 
 use candle_core::{DType, Device, Tensor, Var};
-use candle_nn::{Module, ModuleT, VarBuilder, VarMap};
+use candle_nn::{VarBuilder, VarMap};
 use diffscope::data::ImageShape;
 use diffscope::models;
 use diffscope::nn::{Entry, Kernels, Mode, Objective, Shape, Want};
 use diffscope::scores::Record;
 
+use crate::candle_peers::Peer;
 use crate::nn_oracles::{Rig, assert_near, normals};
 
 const CLASSES: usize = 4;
-
-/// A network of candle-nn's layers, from a `VarBuilder`.
-enum Peer {
-    ResNet { layers: Vec<PeerBlock>, stem: candle_nn::Conv2d, norm: candle_nn::BatchNorm, fc: candle_nn::Linear },
-    Mlp(Vec<candle_nn::Linear>),
-}
-
-struct PeerBlock {
-    convs: [candle_nn::Conv2d; 2],
-    norms: [candle_nn::BatchNorm; 2],
-    shortcut: Option<(candle_nn::Conv2d, candle_nn::BatchNorm)>,
-}
-
-fn conv(inputs: usize, outputs: usize, kernel: usize, stride: usize, vb: VarBuilder) -> candle_nn::Conv2d {
-    let config = candle_nn::Conv2dConfig { stride, padding: kernel / 2, ..Default::default() };
-    candle_nn::conv2d_no_bias(inputs, outputs, kernel, config, vb).unwrap()
-}
-
-fn norm(channels: usize, vb: VarBuilder) -> candle_nn::BatchNorm {
-    candle_nn::batch_norm(channels, 1e-5, vb).unwrap()
-}
-
-impl Peer {
-    fn resnet(channels: usize, blocks: usize, width: usize, vb: &VarBuilder) -> Self {
-        let mut inputs = width;
-        let mut layers = Vec::new();
-        for stage in 0..3 {
-            for index in 0..blocks {
-                let vb = vb.pp(format!("layer{}.{index}", stage + 1));
-                let (outputs, stride) = (width << stage, if stage > 0 && index == 0 { 2 } else { 1 });
-                let shortcut = (stride == 2)
-                    .then(|| (conv(inputs, outputs, 1, 2, vb.pp("shortcut.0")), norm(outputs, vb.pp("shortcut.1"))));
-                let convs =
-                    [conv(inputs, outputs, 3, stride, vb.pp("conv1")), conv(outputs, outputs, 3, 1, vb.pp("conv2"))];
-                let norms = [norm(outputs, vb.pp("bn1")), norm(outputs, vb.pp("bn2"))];
-                layers.push(PeerBlock { convs, norms, shortcut });
-                inputs = outputs;
-            }
-        }
-        let fc = candle_nn::linear(4 * width, CLASSES, vb.pp("fc")).unwrap();
-        Self::ResNet { layers, stem: conv(channels, width, 3, 1, vb.pp("conv1")), norm: norm(width, vb.pp("bn1")), fc }
-    }
-
-    fn mlp(inputs: usize, width: usize, hidden: usize, vb: &VarBuilder) -> Self {
-        let name = |index| if index > hidden { "fc".to_owned() } else { format!("fc{index}") };
-        let layer = |index: usize| {
-            let (from, to) = (if index == 1 { inputs } else { width }, if index > hidden { CLASSES } else { width });
-            candle_nn::linear(from, to, vb.pp(name(index))).unwrap()
-        };
-        Self::Mlp((1..=hidden + 1).map(layer).collect())
-    }
-
-    fn forward(&self, x: &Tensor, train: bool) -> candle_core::Result<Tensor> {
-        match self {
-            Self::Mlp(layers) => {
-                let (last, hidden) = layers.split_last().unwrap();
-                let flat = hidden.iter().try_fold(x.flatten_from(1)?, |x, layer| layer.forward(&x)?.relu())?;
-                last.forward(&flat)
-            }
-            Self::ResNet { layers, stem, norm, fc } => {
-                let mut x = norm.forward_t(&stem.forward(x)?, train)?.relu()?;
-                for block in layers {
-                    let y = block.norms[0].forward_t(&block.convs[0].forward(&x)?, train)?.relu()?;
-                    let y = block.norms[1].forward_t(&block.convs[1].forward(&y)?, train)?;
-                    let skip = match &block.shortcut {
-                        Some((conv, norm)) => norm.forward_t(&conv.forward(&x)?, train)?,
-                        None => x,
-                    };
-                    x = (y + skip)?.relu()?;
-                }
-                fc.forward(&x.mean((2, 3))?)
-            }
-        }
-    }
-}
 
 /// The same network twice, with the same weights: ours, and candle's.
 struct Twins {
@@ -101,12 +27,7 @@ impl Twins {
         let network = models::parse(name).unwrap().build(input, CLASSES).unwrap();
         let varmap = VarMap::new();
         let vb = VarBuilder::from_varmap(&varmap, DType::F64, &Device::Cpu);
-        let peer = match name {
-            "resnet8-4" => Peer::resnet(input.channels, 1, 4, &vb),
-            "resnet14-3" => Peer::resnet(input.channels, 2, 3, &vb),
-            "mlp-12x3" => Peer::mlp(input.len(), 12, 3, &vb),
-            other => panic!("no peer for {other}"),
-        };
+        let peer = Peer::new(name, input, CLASSES, &vb);
         let vars: BTreeMap<String, Var> =
             varmap.data().lock().unwrap().iter().map(|(name, var)| (name.clone(), var.clone())).collect();
         let rig = Rig::new(network);
@@ -197,22 +118,62 @@ impl Twins {
     }
 }
 
+fn image(channels: usize, side: usize) -> ImageShape {
+    ImageShape { channels, height: side, width: side }
+}
+
+fn check(name: &str, input: ImageShape) {
+    for mode in [Mode::EvalTaped, Mode::Train] {
+        Twins::new(name, input).check(mode);
+    }
+    Twins::new(name, input).check_norms();
+}
+
 #[test]
-fn whole_networks_match_candles_autograd() {
-    let image = |channels, side| ImageShape { channels, height: side, width: side };
-    for (name, input) in [("resnet8-4", image(1, 12)), ("resnet14-3", image(3, 8)), ("mlp-12x3", image(2, 5))] {
-        for mode in [Mode::EvalTaped, Mode::Train] {
-            Twins::new(name, input).check(mode);
-        }
-        Twins::new(name, input).check_norms();
+fn residual_networks_match_candles_autograd() {
+    for (name, input) in [
+        ("resnet8-4", image(1, 12)),
+        ("resnet14-3", image(3, 8)),
+        ("resnet18-3", image(3, 12)),
+        ("resnet34-2", image(1, 8)),
+    ] {
+        check(name, input);
+    }
+}
+
+#[test]
+fn residual_networks_with_group_norm_match_candles_autograd() {
+    for (name, input) in [("resnet8-gn-12", image(1, 10)), ("resnet18-gn-8", image(3, 13))] {
+        check(name, input);
+    }
+}
+
+#[test]
+fn vgg_matches_candles_autograd() {
+    for (name, input) in [("vgg11-4", image(3, 17)), ("vgg16-2", image(1, 14))] {
+        check(name, input);
+    }
+}
+
+#[test]
+fn networks_of_convolutions_without_norms_match_candles_autograd() {
+    for (name, input) in [("vgg16-plain-2", image(3, 11)), ("lenet5", image(1, 12)), ("lenet5", image(3, 15))] {
+        check(name, input);
+    }
+}
+
+#[test]
+fn dense_networks_match_candles_autograd() {
+    let point = ImageShape { channels: 1, height: 1, width: 2 };
+    for (name, input) in [("mlp-12x3", image(2, 5)), ("mlp-10x1", point), ("logistic", image(3, 4))] {
+        check(name, input);
     }
 }
 
 #[test]
 fn our_weights_are_all_that_a_candle_network_asks_for_by_name_and_shape() {
-    let input = ImageShape { channels: 1, height: 12, width: 12 };
-    for name in ["resnet8-4", "mlp-12x3"] {
-        let twins = Twins::new(name, input);
+    for name in ["resnet8-4", "resnet18-gn-8", "vgg11-4", "vgg16-plain-2", "lenet5", "mlp-12x3", "logistic"] {
+        let twins = Twins::new(name, image(1, 12));
         let layout = twins.rig.network.layout();
         let own: BTreeMap<String, Vec<usize>> = layout
             .parameters

@@ -3,10 +3,10 @@
 
 use diffscope::data::ImageShape;
 use diffscope::models;
-use diffscope::nn::kernels::SgdStep;
+use diffscope::nn::kernels::{InstructionSet, SgdStep};
 use diffscope::nn::{
-    BatchNorm, Conv2d, CpuKernels, Flatten, Kernels, Layer, Linear, MaxPool, MeanPool, Mode, Network, Relu, Residual,
-    Sequence, Shape, Step, Want,
+    AnyNorm, BatchNorm, Conv2d, CpuKernels, Flatten, GroupNorm, Kernels, Layer, Linear, MaxPool, MeanPool, Mode,
+    Network, Relu, Residual, Sequence, Shape, Step, Want,
 };
 use diffscope::random::Key;
 use proptest::prelude::*;
@@ -35,7 +35,11 @@ pub(crate) struct Rig {
 
 impl Rig {
     pub(crate) fn new(network: Network<Oracle>) -> Self {
-        let step = Step::new(Oracle::new(), network.layout()).unwrap();
+        Self::with(InstructionSet::detect(), network)
+    }
+
+    fn with(set: InstructionSet, network: Network<Oracle>) -> Self {
+        let step = Step::new(Oracle::with(set), network.layout()).unwrap();
         let weights = normals(network.layout().parameter_count(), "weights").iter().map(|w| 0.5 * w).collect();
         let statistics = normals(network.layout().statistic_count(), "statistics");
         let statistics = statistics.iter().map(|value| 0.5 + value.abs()).collect();
@@ -48,6 +52,14 @@ impl Rig {
 
     fn layer(layer: impl Layer<Oracle> + 'static, input: Shape) -> Self {
         Self::of(Sequence::default().with("layer", layer), input)
+    }
+
+    /// Checks a layer with every instruction set of this processor.
+    fn check_everywhere<L: Layer<Oracle> + 'static>(layer: impl Fn() -> L, input: Shape, batch: usize, most: usize) {
+        for set in InstructionSet::available() {
+            let network = Network::new(Sequence::default().with("layer", layer()), input).unwrap();
+            Self::with(set, network).check(batch, most);
+        }
     }
 
     pub(crate) fn output(&mut self, mode: Mode, x: &[f64]) -> Vec<f64> {
@@ -158,16 +170,42 @@ proptest! {
     fn convolutions_of_any_shape_match_central_differences(
         (inputs, outputs) in (1_usize..4, 1_usize..6),
         (height, width) in (1_usize..9, 1_usize..9),
-        (kernel, stride, padding) in (1_usize..5, 1_usize..4, 0_usize..3),
+        (kernel, stride, padding) in (1_usize..6, 1_usize..4, 0_usize..3),
         batch in 1_usize..4,
+        biased: bool,
     ) {
-        let layers = Sequence::default().with("conv", Conv2d::new(outputs, kernel, stride, padding));
+        let conv = Conv2d::new(outputs, kernel, stride, padding);
+        let layers = Sequence::default().with("conv", if biased { conv.biased() } else { conv });
         match Network::new(layers, shape(inputs, height, width)) {
             Ok(network) => Rig::new(network).check(batch, 20),
             Err(reason) => {
                 prop_assert!(kernel > height + 2 * padding || kernel > width + 2 * padding, "{reason}");
             }
         }
+    }
+
+    #[test]
+    fn standardised_convolutions_match_central_differences_through_the_standardisation(
+        (inputs, outputs) in (1_usize..9, 1_usize..20),
+        (height, width) in (2_usize..7, 2_usize..7),
+        (kernel, stride) in prop_oneof![Just((1_usize, 2_usize)), Just((3, 1)), Just((3, 2)), Just((5, 1))],
+        biased: bool,
+        batch in 1_usize..4,
+    ) {
+        let conv = Conv2d::new(outputs, kernel, stride, kernel / 2).standardised();
+        let conv = if biased { conv.biased() } else { conv };
+        match Network::<Oracle>::new(Sequence::default().with("conv", conv), shape(inputs, height, width)) {
+            Ok(_) => Rig::check_everywhere(|| conv, shape(inputs, height, width), batch, 30),
+            Err(reason) => prop_assert!(inputs * kernel * kernel == 1, "{reason}"),
+        }
+    }
+
+    #[test]
+    fn group_norms_of_any_shape_match_central_differences(
+        (channels, height, width) in (1_usize..80, 2_usize..5, 2_usize..5),
+        batch in 1_usize..4,
+    ) {
+        Rig::check_everywhere(GroupNorm::new, shape(channels, height, width), batch, 30);
     }
 
     #[test]
@@ -208,8 +246,65 @@ proptest! {
             .with("bn1", BatchNorm::with_relu())
             .with("conv2", Conv2d::new(outputs, 3, 1, 1));
         let shortcut = Sequence::default().with("0", Conv2d::new(outputs, 1, stride, 0)).with("1", BatchNorm::new());
-        Rig::layer(Residual::new(body, "bn2", projected.then_some(shortcut)), shape(inputs, side, side + 1)).check(batch, 12);
+        Rig::layer(Residual::new(body, "bn2", BatchNorm::with_relu(), projected.then_some(shortcut)), shape(inputs, side, side + 1)).check(batch, 12);
     }
+}
+
+// Fixed shapes: a perturbation that happens to cross a ReLU's kink would spoil the differences of a random one.
+#[test]
+fn group_norms_with_relu_match_central_differences() {
+    for (channels, height, width, batch) in [(1, 4, 3, 2), (7, 3, 3, 3), (33, 2, 3, 2), (48, 3, 2, 1), (64, 2, 2, 3)] {
+        Rig::check_everywhere(GroupNorm::with_relu, shape(channels, height, width), batch, 30);
+    }
+}
+
+/// A residual block of standardised convolutions and group norms.
+fn grouped_block(outputs: usize, stride: usize, projected: bool) -> Residual<Oracle> {
+    let conv = |kernel, stride| Conv2d::new(outputs, kernel, stride, kernel / 2).standardised();
+    let body = Sequence::default()
+        .with("conv1", conv(3, stride))
+        .with("bn1", GroupNorm::with_relu())
+        .with("conv2", conv(3, 1));
+    let shortcut = Sequence::default().with("0", conv(1, stride)).with("1", GroupNorm::new());
+    Residual::new(body, "bn2", GroupNorm::with_relu(), projected.then_some(shortcut))
+}
+
+#[test]
+fn residual_blocks_with_group_norm_match_central_differences() {
+    for (inputs, outputs, stride, side) in [(3, 3, 1, 4), (6, 6, 1, 5), (3, 5, 2, 7), (2, 40, 2, 6), (34, 34, 1, 3)] {
+        let block = || grouped_block(outputs, stride, stride == 2);
+        Rig::check_everywhere(block, shape(inputs, side, side + 1), 2, 16);
+    }
+}
+
+#[test]
+fn a_group_norm_leaves_mean_0_and_variance_1_in_every_group_of_every_example() {
+    let mut rig = Rig::layer(AnyNorm::from(GroupNorm::new()), shape(64, 3, 4));
+    let (weights, biases) = rig.weights.split_at_mut(64);
+    weights.fill(1.0);
+    biases.fill(0.0);
+    let x: Vec<f64> = normals(2 * 64 * 12, "groups").iter().map(|value| 5.0 + 3.0 * value).collect();
+    for mode in [Mode::Train, Mode::Eval] {
+        for group in rig.output(mode, &x).chunks_exact(2 * 12) {
+            let mean = group.iter().sum::<f64>() / 24.0;
+            let variance = group.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / 24.0;
+            assert!(mean.abs() < 1e-9 && (variance - 1.0).abs() < 1e-4, "{mode:?}: {mean} {variance}");
+        }
+    }
+}
+
+#[test]
+fn standardised_weights_forget_scale_and_shift_of_each_output() {
+    let mut rig = Rig::layer(Conv2d::new(3, 3, 1, 1).standardised().biased(), shape(2, 5, 4));
+    let x = normals(40, "standard");
+    let before = rig.output(Mode::Eval, &x);
+    for (output, weights) in rig.weights[..54].chunks_exact_mut(18).enumerate() {
+        for weight in weights {
+            *weight = *weight * (2.0 + output as f64) - 7.0;
+        }
+    }
+    // The 1e-5 beside the variance is all that may show.
+    assert_near(&rig.output(Mode::Eval, &x), &before, 1e-4, "output");
 }
 
 #[test]
@@ -270,9 +365,16 @@ fn sgd_moves_as_pytorch_does() {
 
 #[test]
 fn whole_networks_on_odd_sizes_match_central_differences() {
+    let image = |channels, height, width| ImageShape { channels, height, width };
     for (name, input) in [
-        ("resnet8-4", ImageShape { channels: 1, height: 13, width: 9 }),
-        ("mlp-12x3", ImageShape { channels: 3, height: 3, width: 5 }),
+        ("resnet8-4", image(1, 13, 9)),
+        ("resnet8-gn-6", image(1, 13, 9)),
+        ("vgg11-2", image(1, 9, 13)),
+        ("vgg11-plain-2", image(3, 9, 11)),
+        ("lenet5", image(1, 11, 9)),
+        ("mlp-12x3", image(3, 3, 5)),
+        ("mlp-10x1", image(1, 1, 2)),
+        ("logistic", image(2, 3, 5)),
     ] {
         Rig::new(models::parse(name).unwrap().build(input, 4).unwrap()).check(3, 60);
     }
