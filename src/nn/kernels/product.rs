@@ -12,7 +12,7 @@ use super::real::Real;
 use super::vector::{InstructionSet, Set, TURN, Vector, WIDEST, Work};
 
 /// Longest run of k that is summed in registers before it is added to the result.
-const BLOCK: usize = 256;
+const BLOCK: usize = 512;
 /// A matrix whose rows and columns may lie anywhere apart: a transposed one has them exchanged.
 #[derive(Debug, Clone, Copy)]
 pub struct Matrix<'a, R> {
@@ -177,6 +177,9 @@ impl<R: Real> Product<'_, R> {
                 if m - row >= ROWS {
                     tile.run::<V, ABREAST, ROWS>(&mut place);
                     row += ROWS;
+                } else if m - row >= 4 {
+                    tile.run::<V, ABREAST, 4>(&mut place);
+                    row += 4;
                 } else if m - row >= 2 {
                     tile.run::<V, ABREAST, 2>(&mut place);
                     row += 2;
@@ -284,6 +287,14 @@ impl<R: Real> Tile<'_, R> {
                 values = values.wrapping_add(self.stride);
             }
             for (row, sums) in sums.into_iter().enumerate() {
+                if place.columns == ABREAST * V::WIDTH {
+                    let out = place.out[row * place.stride..][..place.columns].as_mut_ptr();
+                    for (index, sum) in sums.into_iter().enumerate() {
+                        let out = out.add(index * V::WIDTH);
+                        (if place.add { V::load(out).plus(sum) } else { sum }).store(out);
+                    }
+                    continue;
+                }
                 for (index, sum) in sums.into_iter().enumerate() {
                     sum.store(lanes.as_mut_ptr().add(index * V::WIDTH));
                 }
