@@ -11,5 +11,6 @@ mod passes;
 mod pulse;
 pub mod replicate;
 pub mod steer;
+pub mod wishes;
 
 pub use crew::{Crew, Trainer};

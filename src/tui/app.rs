@@ -333,11 +333,28 @@ impl App {
                 id: Some(id),
             },
             Event::Log { id, text } => LogLine { id, text },
+            Event::Jobs(jobs) => {
+                self.jobs = jobs;
+                LogLine {
+                    id: None,
+                    text: format!("{} at once from now on", super::format::plural(jobs, "replicate", "replicates")),
+                }
+            }
+            Event::Ending { after_epoch } => {
+                self.ending = true;
+                let when = if after_epoch { "after the running epochs" } else { "now" };
+                LogLine { id: None, text: format!("another process asked this one to end {when}") }
+            }
+            Event::Halted { reason } => {
+                let text = format!("{reason}, then P goes on.");
+                self.say(text.clone());
+                LogLine { id: None, text }
+            }
             Event::Idle => {
                 if self.ending {
                     self.effects.push(Effect::Leave(Outcome::Quit { after_epoch: true }));
                 }
-                LogLine { id: None, text: "nothing runs and nothing waits any more".into() }
+                LogLine { id: None, text: "nothing runs, waits or is paused any more".into() }
             }
         };
         self.note(line);

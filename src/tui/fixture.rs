@@ -201,6 +201,7 @@ pub fn session_with_commands() -> (Session, Receiver<Command>) {
         board: Arc::new(board),
         events: None,
         commands: Some(commands),
+        remote: false,
         jobs: 2,
         history: Arc::new(MadeUp),
         correlate: Arc::new(|model, views| correlate(model, &views)),

@@ -36,6 +36,9 @@ impl App {
     }
 
     fn steerable(&self) -> Result<(), String> {
+        if self.session.remote && self.under_way() == 0 {
+            return Err("No process trains this study now; `diffscope run` goes on with it.".into());
+        }
         if self.session.commands.is_some() && !self.ending {
             return Ok(());
         }

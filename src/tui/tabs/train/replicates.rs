@@ -155,7 +155,7 @@ fn last_column(app: &App, progress: &Progress, style: Style) -> (String, Style) 
             };
         }
         State::Finished if progress.seconds > 0.0 => format!("took {}", format::duration(progress.seconds)),
-        state => state.word().into(),
+        _ => progress.word().into(),
     };
     (text, style)
 }
