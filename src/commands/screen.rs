@@ -64,7 +64,6 @@ pub fn session(folder: &StudyFolder, plan: &Arc<Plan>, examples: &Arc<Examples>,
         jobs: 0,
         history: Arc::new(FolderHistory { folder: folder.clone() }),
         correlate: Arc::new(correlate),
-        read_only_reason: None,
         afresh: false,
         notice: None,
     }

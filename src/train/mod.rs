@@ -6,6 +6,7 @@ mod commit;
 pub mod crew;
 pub mod eta;
 pub mod events;
+pub mod gpus;
 pub mod learner;
 mod passes;
 mod pulse;

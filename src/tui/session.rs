@@ -75,6 +75,4 @@ pub struct Session {
     pub notice: Option<String>,
     /// Whether a finished study may be run afresh from here.
     pub afresh: bool,
-    /// Why training cannot be steered from here, where it cannot.
-    pub read_only_reason: Option<String>,
 }
