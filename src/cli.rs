@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::study::Shard;
+
 /// Train replicates of image classifiers, score every example, and look at it live.
 #[derive(Debug, Parser)]
 #[command(
@@ -82,6 +84,8 @@ pub enum Command {
     Open(Open),
     /// Say how far a study is.
     Status(Status),
+    /// Steer a study that another process trains.
+    Ctl(Ctl),
     /// Answer a question about a study's scores.
     Analyze(Analyze),
     /// Measure how fast this machine trains and scores.
@@ -121,12 +125,12 @@ pub struct Run {
     /// Resume checkpoints made with other arithmetic (recorded in the replicate's log).
     #[arg(long)]
     pub force: bool,
-    /// Train in the background (comes in a later version).
-    #[arg(long)]
+    /// Train in the background, in a session of its own; lines go to run.log in the folder.
+    #[arg(long, conflicts_with = "dry_run")]
     pub detach: bool,
-    /// Train every n-th replicate only, as i/n (comes in a later version).
+    /// Train one part of n only (i from 1), where several machines share a folder without locks.
     #[arg(long, value_name = "I/N")]
-    pub shard: Option<String>,
+    pub shard: Option<Shard>,
 }
 
 /// Open the workbench on a finished or running study.
@@ -152,6 +156,42 @@ pub struct Status {
     /// As JSON.
     #[arg(long)]
     pub json: bool,
+}
+
+/// Steer a study that another process trains.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  diffscope ctl my-study pause
+  diffscope ctl my-study jobs 2
+
+Every process that trains the study obeys within a second. Where none does, nothing is changed (exit code 1).")]
+pub struct Ctl {
+    /// The study's folder.
+    pub dir: PathBuf,
+    /// What is wanted.
+    #[command(subcommand)]
+    pub wish: Wish,
+}
+
+/// What is wanted of a study that is being trained.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Subcommand)]
+#[command(disable_help_subcommand = true)]
+pub enum Wish {
+    /// Park every replicate at its next step.
+    Pause,
+    /// Let all replicates go on.
+    Resume,
+    /// End after the running epochs; nothing is lost.
+    Stop,
+    /// End now: back to the last checkpoints.
+    StopNow,
+    /// Train so many replicates at once from now on; those that run are not cut off.
+    Jobs {
+        /// How many, in each process.
+        #[arg(value_parser = clap::value_parser!(u16).range(1..=1024))]
+        jobs: u16,
+    },
 }
 
 /// Answer a question about a study's scores.

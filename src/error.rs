@@ -44,6 +44,13 @@ impl Error {
         move |source| Self::Io { path, source }
     }
 
+    /// Whether nothing in the study's folder can be written any more: the disk is full or read-only. Every other
+    /// replicate would end the same way.
+    pub fn stops_all(&self) -> bool {
+        use std::io::ErrorKind::{QuotaExceeded, ReadOnlyFilesystem, StorageFull};
+        matches!(self, Self::Io { source, .. } if matches!(source.kind(), QuotaExceeded | ReadOnlyFilesystem | StorageFull))
+    }
+
     /// The exit code that the command line gives this error.
     pub fn exit_code(&self) -> u8 {
         if matches!(self, Self::Usage(_)) { 2 } else { 1 }

@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use crossbeam_channel::{Receiver, RecvTimeoutError};
 
-use crate::Result;
 use crate::store::record::State;
 use crate::train::board::{Board, Progress, ReplicateView};
 use crate::train::events::Event;
 use crate::train::{Crew, eta};
+use crate::{Error, Result};
 
 /// A line for every running replicate at least so often, so that a long epoch does not look like a hang.
 const LINE_EVERY: Duration = Duration::from_secs(30);
@@ -25,13 +25,20 @@ pub enum Ended {
     Interrupted,
 }
 
-/// Prints progress until nothing runs any more or a signal comes; then ends the crew.
+/// Prints notes, then progress until nothing runs any more or a signal comes; then ends the crew.
 ///
 /// # Errors
-/// When stdout cannot be written to (training is stopped in good order first).
-pub fn follow(crew: Crew, events: &Receiver<Event>, board: &Arc<Board>, out: &Mutex<dyn Write>) -> Result<Ended> {
+/// When stdout or the study's folder cannot be written to (training is stopped in good order first).
+pub fn follow(
+    crew: Crew,
+    events: &Receiver<Event>,
+    board: &Arc<Board>,
+    notes: &[String],
+    out: &Mutex<dyn Write>,
+) -> Result<Ended> {
     let stop = signals()?;
-    let ended = print_until_idle(events, board, &stop, out);
+    let notes = notes.iter().try_for_each(|note| say(out, &format!("note: {note}")));
+    let ended = notes.and_then(|()| print_until_idle(events, board, &stop, out));
     crew.end(false);
     ended
 }
@@ -42,7 +49,7 @@ fn signals() -> Result<Arc<AtomicBool>> {
     let raised = Arc::new(AtomicBool::new(false));
     for signal in [SIGHUP, SIGINT, SIGTERM] {
         signal_hook::flag::register(signal, raised.clone())
-            .map_err(|error| crate::Error::Failed(format!("cannot listen for signals: {error}")))?;
+            .map_err(|error| Error::Failed(format!("cannot listen for signals: {error}")))?;
     }
     Ok(raised)
 }
@@ -60,6 +67,9 @@ fn print_until_idle(
         }
         let lines = match events.recv_timeout(Duration::from_millis(100)) {
             Ok(Event::Idle) | Err(RecvTimeoutError::Disconnected) => return Ok(Ended::Idle),
+            Ok(Event::Halted { reason }) => {
+                return Err(Error::Failed(format!("{reason}, then run the same command again")));
+            }
             Ok(event) => describe(&event, &board.snapshot()).into_iter().collect(),
             Err(RecvTimeoutError::Timeout) if last_line.elapsed() > LINE_EVERY => running(&board.snapshot()),
             Err(RecvTimeoutError::Timeout) => Vec::new(),
@@ -79,7 +89,7 @@ fn print_until_idle(
 /// When the stream is closed or full.
 pub fn say(out: &Mutex<dyn Write>, line: &str) -> Result<()> {
     let mut out = out.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-    writeln!(out, "{line}").and_then(|()| out.flush()).map_err(crate::Error::io("standard output"))
+    writeln!(out, "{line}").and_then(|()| out.flush()).map_err(Error::io("standard output"))
 }
 
 fn describe(event: &Event, views: &[ReplicateView]) -> Option<String> {
@@ -101,6 +111,10 @@ fn describe(event: &Event, views: &[ReplicateView]) -> Option<String> {
         }
         Event::Log { id: Some(id), text } => Some(format!("{id} {text}")),
         Event::Log { id: None, text } => Some(text.clone()),
+        Event::Jobs(jobs) => Some(format!("from now on {jobs} at once")),
+        Event::Ending { after_epoch: true } => Some("asked to stop: ending after the running epochs".into()),
+        Event::Ending { after_epoch: false } => Some("asked to stop now: back to the last checkpoints".into()),
+        Event::Halted { reason } => Some(reason.clone()),
         Event::Idle => None,
     }
 }

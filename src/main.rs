@@ -12,11 +12,13 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
+    commands::detach::leave_terminal();
     let done = match &cli.command {
         None => commands::demo::demo(&cli),
         Some(Command::Run(options)) => commands::run::run(options, &cli.screen),
         Some(Command::Open(options)) => commands::open::open(options, &cli.screen),
         Some(Command::Status(options)) => commands::status::status(options),
+        Some(Command::Ctl(options)) => commands::ctl::ctl(options),
         Some(Command::Analyze(options)) => commands::analyze::analyze(options),
         Some(Command::Bench(options)) => commands::bench::bench(options),
         Some(Command::Data(options)) => commands::data::data(options),

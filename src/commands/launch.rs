@@ -13,7 +13,7 @@ use crate::store::examples::ExampleTable;
 use crate::store::folder::{StudyFolder, StudyRecord};
 use crate::store::places;
 use crate::store::record::State;
-use crate::study::{Config, Plan, ReplicateId};
+use crate::study::{Config, Plan, ReplicateId, Shard};
 use crate::train::board::Board;
 use crate::train::events::Event;
 use crate::train::replicate::{Context, Outcome, StageHook, train};
@@ -29,6 +29,8 @@ pub struct Prepared {
     pub dataset: Arc<Dataset>,
     /// Its folder, which may not exist yet.
     pub dir: PathBuf,
+    /// Which part of it is trained here; all of it without one.
+    pub shard: Option<Shard>,
 }
 
 impl Prepared {
@@ -42,7 +44,13 @@ impl Prepared {
         for model in &config.models {
             planned(&model.name, &dataset)?;
         }
-        Ok(Self { plan: Arc::new(plan), dataset: Arc::new(dataset), dir })
+        Ok(Self { plan: Arc::new(plan), dataset: Arc::new(dataset), dir, shard: None })
+    }
+
+    /// Trains one part of the study only.
+    pub fn keep(&mut self, shard: Shard) {
+        Arc::make_mut(&mut self.plan).keep(shard);
+        self.shard = Some(shard);
     }
 
     /// Opens the folder and starts training what is left to train, `jobs` replicates at once.
@@ -61,6 +69,7 @@ impl Prepared {
             board: board.clone(),
             events: told,
             force,
+            lockless: self.shard.is_some(),
             stages,
         };
         let known = examples.clone();
@@ -74,7 +83,7 @@ impl Prepared {
     }
 
     /// Makes the folder, or opens it and refuses a config that would mix two studies.
-    fn open_folder(&self) -> Result<StudyFolder> {
+    pub(super) fn open_folder(&self) -> Result<StudyFolder> {
         let record = StudyRecord::new(&self.plan.config, &self.dataset);
         if StudyFolder::is_study(&self.dir) {
             added_scores::check(&StudyFolder::open(&self.dir)?, &self.plan)?;
@@ -163,6 +172,11 @@ impl Launch {
     pub fn go(self, prepared: &Prepared, look: &cli::Screen) -> Result<Ended> {
         let jobs = self.jobs.unwrap_or_else(all_cores);
         let mut notes = prepared.plan.warnings();
+        notes.extend(prepared.shard.map(|shard| {
+            let (here, all) =
+                (prepared.plan.replicates.len(), prepared.plan.config.models.iter().map(|m| m.replicates).sum::<u32>());
+            format!("part {shard}: {here} of {all} replicates are trained here; `diffscope open` shows all")
+        }));
         let Running { folder, examples, board, crew, events } =
             prepared.start(jobs, self.force, Arc::new(|_, _| ()))?;
         if let Err(error) = places::remember_last(folder.path()) {
@@ -171,8 +185,7 @@ impl Launch {
         }
         let afresh = if self.headless {
             let out = Mutex::new(std::io::stdout());
-            notes.iter().try_for_each(|note| headless::say(&out, &format!("note: {note}")))?;
-            headless::follow(crew, &events, &board, &out)?;
+            headless::follow(crew, &events, &board, &notes, &out)?;
             false
         } else {
             let session = screen::session(&folder, &prepared.plan, &examples, &board);

@@ -2,8 +2,10 @@
 
 pub mod analyze;
 pub mod bench;
+pub mod ctl;
 pub mod data;
 pub mod demo;
+pub mod detach;
 pub mod disk;
 pub mod launch;
 pub mod open;

@@ -5,13 +5,17 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use crossbeam_channel::{Sender, unbounded};
+
 use super::{Exit, screen, status};
 use crate::data::{Dataset, Examples};
 use crate::results;
 use crate::store::folder::{StudyFolder, StudyRecord};
-use crate::store::places;
+use crate::store::{Control, places};
 use crate::study::Plan;
 use crate::train::board::Board;
+use crate::train::events::{Command, Event};
+use crate::train::wishes::wish;
 use crate::tui::session::Session;
 use crate::{Error, Result, cli, tui};
 
@@ -41,9 +45,18 @@ pub fn open(options: &cli::Open, look: &cli::Screen) -> Result<Exit> {
     let _ = places::remember_last(folder.path());
     if super::has_screen() {
         let session = screen::session(&folder, &plan, &examples, &board);
-        let reason = "this window only looks; the study's own `diffscope run` trains".to_owned();
-        let session = Session { dataset, read_only_reason: Some(reason), notice: missing, ..session };
-        let follower = Follower::start(folder.clone(), plan.clone(), examples.clone(), board.clone())?;
+        let (tell, events) = unbounded();
+        let commands = steer(folder.path().to_path_buf(), tell.clone())?;
+        let follower = Follower::start(folder.clone(), plan.clone(), examples.clone(), board.clone(), tell)?;
+        let session = Session {
+            dataset,
+            notice: missing,
+            events: Some(events),
+            commands: Some(commands),
+            remote: true,
+            jobs: jobs(&folder).unwrap_or(0),
+            ..session
+        };
         let outcome = tui::run(session, screen::options(look));
         follower.end();
         outcome?;
@@ -66,6 +79,26 @@ fn dataset_of(record: &StudyRecord, moved: Option<&Path>) -> Result<Dataset> {
     Ok(dataset)
 }
 
+/// A thread that writes what is asked for here into the folder, where the process that trains finds it.
+fn steer(study: PathBuf, tell: Sender<Event>) -> Result<Sender<Command>> {
+    let (commands, asked) = unbounded::<Command>();
+    let write = move || {
+        for command in asked {
+            if let Err(error) = Control::update(&study, |control| wish(control, &command)) {
+                let _ = tell.send(Event::Log { id: None, text: format!("not asked for: {error}") });
+            }
+        }
+    };
+    let thread = std::thread::Builder::new().name("steering".into()).spawn(write);
+    thread.map_err(|error| Error::Failed(format!("cannot start a thread: {error}")))?;
+    Ok(commands)
+}
+
+/// Replicates that are trained at once, as far as the folder tells.
+fn jobs(folder: &StudyFolder) -> Option<usize> {
+    Control::read(folder.path()).ok()?.jobs
+}
+
 /// A thread that keeps a board as new as the folder.
 struct Follower {
     stop: Arc<AtomicBool>,
@@ -73,14 +106,26 @@ struct Follower {
 }
 
 impl Follower {
-    fn start(folder: StudyFolder, plan: Arc<Plan>, examples: Arc<Examples>, board: Arc<Board>) -> Result<Self> {
+    fn start(
+        folder: StudyFolder,
+        plan: Arc<Plan>,
+        examples: Arc<Examples>,
+        board: Arc<Board>,
+        tell: Sender<Event>,
+    ) -> Result<Self> {
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = stop.clone();
+        let mut known = jobs(&folder);
         let follow = move || {
             while !stopped.load(Ordering::Relaxed) {
                 std::thread::park_timeout(LOOK_EVERY);
                 // A file that is being replaced right now is read again a second later.
                 let _ = refresh(&folder, &plan, &examples, &board);
+                let now = jobs(&folder);
+                if let Some(now) = now.filter(|_| now != known) {
+                    let _ = tell.send(Event::Jobs(now));
+                }
+                known = now;
             }
         };
         let thread = std::thread::Builder::new().name("follower".into()).spawn(follow);

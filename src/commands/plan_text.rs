@@ -39,9 +39,10 @@ pub fn describe(prepared: &Prepared, jobs: Option<usize>) -> Result<String> {
             continue;
         };
         let seconds = seconds_of(prepared, first)?;
-        total += seconds * f64::from(model.replicates);
+        let here = plan.replicates.iter().filter(|replicate| replicate.id.label == model.label()).count();
+        total += seconds * here as f64;
         longest = longest.max(seconds);
-        line_of(&mut text, prepared, model, first, seconds)?;
+        line_of(&mut text, prepared, (model, here), first, seconds)?;
     }
     for warning in plan.warnings() {
         let _ = writeln!(text, "  note: {warning}");
@@ -62,17 +63,16 @@ pub fn describe(prepared: &Prepared, jobs: Option<usize>) -> Result<String> {
 fn line_of(
     text: &mut String,
     prepared: &Prepared,
-    model: &ModelConfig,
+    (model, here): (&ModelConfig, usize),
     first: &ReplicatePlan,
     seconds: f64,
 ) -> Result<()> {
     let parameters = planned(&model.name, &prepared.dataset)?.parameter_count();
     let _ = writeln!(
         text,
-        "  {}: {} replicate{} of {} ({parameters} parameters), {} epochs, batch {}, first seed {:016x}, {} each",
+        "  {}: {here} replicate{} of {} ({parameters} parameters), {} epochs, batch {}, first seed {:016x}, {} each",
         model.label(),
-        model.replicates,
-        if model.replicates == 1 { "" } else { "s" },
+        if here == 1 { "" } else { "s" },
         model.name,
         first.recipe.epochs,
         first.recipe.batch_size,

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use super::launch::{Launch, Prepared};
-use super::{Exit, plan_text};
+use super::{Exit, detach, plan_text};
 use crate::cli;
 use crate::study::Config;
 use crate::{Error, Result};
@@ -16,10 +16,16 @@ pub fn run(options: &cli::Run, screen: &cli::Screen) -> Result<Exit> {
     refuse_later(options)?;
     let config = Config::read(&options.study, &options.set)?;
     let dir = options.dir.clone().unwrap_or_else(|| PathBuf::from(&config.name));
-    let prepared = Prepared::new(&config, dir)?;
+    let mut prepared = Prepared::new(&config, dir)?;
+    if let Some(shard) = options.shard {
+        prepared.keep(shard);
+    }
     if options.dry_run {
         super::print(&plan_text::describe(&prepared, options.jobs.map(usize::from))?)?;
         return Ok(Exit::Done);
+    }
+    if options.detach && !detach::is_detached() {
+        return detach::detach(&prepared);
     }
     let headless = options.headless || !super::has_screen();
     Launch { jobs: options.jobs.map(usize::from), force: options.force, headless, fresh_allowed: false }
@@ -29,13 +35,6 @@ pub fn run(options: &cli::Run, screen: &cli::Screen) -> Result<Exit> {
 
 /// Options whose time has not come say so, and what to do instead.
 fn refuse_later(options: &cli::Run) -> Result<()> {
-    let later = |what: &str, instead: &str| Err(Error::Usage(format!("{what} is not yet in this version; {instead}")));
-    if options.detach {
-        return later("--detach", "run it inside tmux, or with nohup and --headless");
-    }
-    if options.shard.is_some() {
-        return later("--shard", "give each machine its own models or replicates");
-    }
     match options.device.as_str() {
         "cpu" => Ok(()),
         device if device == "cuda" || device.starts_with("cuda:") => {

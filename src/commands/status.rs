@@ -36,7 +36,7 @@ pub fn status(options: &cli::Status) -> Result<Exit> {
 fn as_json(progress: &Progress) -> serde_json::Value {
     serde_json::json!({
         "model": progress.id.label, "index": progress.id.index, "seed": format!("{:016x}", progress.seed),
-        "state": progress.state, "reason": progress.reason, "device": progress.device,
+        "state": progress.word(), "reason": progress.reason, "device": progress.device,
         "epochs_done": progress.epochs_done, "epochs_committed": progress.epochs_committed, "epochs": progress.epochs, "step": progress.step,
         "steps": progress.steps, "examples_per_s": progress.examples_per_s, "seconds": progress.seconds,
         "train_accuracy": progress.train_accuracy, "test_accuracy": progress.test_accuracy,
@@ -51,7 +51,7 @@ pub fn table(progress: &[Progress]) -> Table {
         let flag = if progress.non_finite { " (non-finite)" } else { "" };
         vec![
             Cell::Text(progress.id.to_string()),
-            Cell::Text(format!("{}{flag}", progress.state.word())),
+            Cell::Text(format!("{}{flag}", progress.word())),
             Cell::Text(format!("{}/{}", progress.epochs_done, progress.epochs)),
             number((progress.state == State::Running).then_some(progress.examples_per_s)),
             number(progress.train_accuracy),
@@ -69,10 +69,10 @@ pub fn table(progress: &[Progress]) -> Table {
 
 /// "3 finished, 1 running", in the order of a replicate's life.
 pub fn counts(progress: &[Progress]) -> String {
-    let states = [State::Finished, State::Running, State::Paused, State::Queued, State::Failed, State::Skipped];
-    let count = |state: State| (progress.iter().filter(|progress| progress.state == state).count(), state.word());
+    let words = ["finished", "running", "paused", "stopped", "queued", "failed", "skipped"];
+    let count = |word: &'static str| (progress.iter().filter(|progress| progress.word() == word).count(), word);
     let parts =
-        states.map(count).into_iter().filter(|(count, _)| *count > 0).map(|(count, word)| format!("{count} {word}"));
+        words.map(count).into_iter().filter(|(count, _)| *count > 0).map(|(count, word)| format!("{count} {word}"));
     parts.collect::<Vec<_>>().join(", ")
 }
 

@@ -85,18 +85,22 @@ impl ReplicateLock {
     /// # Errors
     /// A folder that cannot be written, or a file system without locks.
     pub fn acquire(folder: &Path) -> Result<Claim> {
+        Self::claim(folder, false)
+    }
+
+    /// The same; `lockless`: where the file system has no locks, the replicate is ours all the same, since the work was
+    /// divided beforehand.
+    ///
+    /// # Errors
+    /// As [`ReplicateLock::acquire`].
+    pub fn claim(folder: &Path, lockless: bool) -> Result<Claim> {
         std::fs::create_dir_all(folder).map_err(Error::io(folder))?;
         let path = folder.join("lock");
         let open = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path);
         let mut file = open.map_err(Error::io(&path))?;
-        match file.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Ok(Claim::Theirs(Owner::read(&mut file).unwrap_or_default())),
-            Err(TryLockError::Error(error)) if error.kind() == std::io::ErrorKind::Unsupported => {
-                let reason = "this file system has no locks; divide the replicates with --shard i/n instead";
-                return Err(Error::file(&path, reason));
-            }
-            Err(TryLockError::Error(error)) => return Err(Error::io(&path)(error)),
+        let locked = file.try_lock();
+        if !is_granted(&path, locked, lockless)? {
+            return Ok(Claim::Theirs(Owner::read(&mut file).unwrap_or_default()));
         }
         let owner = Owner::ours();
         let text = serde_json::to_vec(&owner).map_err(|error| Error::file(&path, error.to_string()))?;
@@ -112,6 +116,19 @@ impl ReplicateLock {
     /// Who we are.
     pub fn owner(&self) -> &Owner {
         &self.owner
+    }
+}
+
+/// What the system's answer to a request for a lock means; false: somebody else has it.
+fn is_granted(path: &Path, locked: Result<(), TryLockError>, lockless: bool) -> Result<bool> {
+    match locked {
+        Ok(()) => Ok(true),
+        Err(TryLockError::WouldBlock) => Ok(false),
+        Err(TryLockError::Error(error)) if error.kind() == std::io::ErrorKind::Unsupported => {
+            let reason = "this file system has no locks; divide the replicates with --shard i/n instead";
+            if lockless { Ok(true) } else { Err(Error::file(path, reason)) }
+        }
+        Err(TryLockError::Error(error)) => Err(Error::io(path)(error)),
     }
 }
 
@@ -175,6 +192,17 @@ mod tests {
         let _copy = lock.file.try_clone().unwrap();
         drop(lock);
         let _lock = ours(folder.path());
+    }
+
+    #[test]
+    fn without_locks_a_replicate_is_refused_unless_the_work_was_divided() {
+        let answer = |kind: std::io::ErrorKind| Err(TryLockError::Error(kind.into()));
+        let granted = |locked, lockless| is_granted(Path::new("s/lock"), locked, lockless);
+        let refused = granted(answer(std::io::ErrorKind::Unsupported), false).unwrap_err().to_string();
+        assert!(refused.contains("s/lock") && refused.contains("--shard i/n"), "{refused}");
+        assert!(granted(answer(std::io::ErrorKind::Unsupported), true).unwrap());
+        assert!(granted(answer(std::io::ErrorKind::PermissionDenied), true).is_err());
+        assert!(!granted(Err(TryLockError::WouldBlock), true).unwrap(), "where there are locks, they hold");
     }
 
     #[test]

@@ -5,6 +5,7 @@
 
 pub mod atomic;
 pub mod checkpoint;
+pub mod control;
 pub mod differences;
 pub mod examples;
 pub mod folder;
@@ -13,11 +14,13 @@ pub mod lock;
 pub mod npy;
 pub mod observations;
 pub mod places;
+pub mod presence;
 pub mod record;
 pub mod replicate;
 pub mod tensors;
 
 pub use checkpoint::Checkpoint;
+pub use control::Control;
 pub use folder::{StudyFolder, StudyRecord};
 pub use replicate::ReplicateDir;
 

@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use serde::{Deserialize, Deserializer, Serialize};
 
-/// A running replicate whose heartbeat is older than this has stopped without saying so, in seconds.
 /// A running or parked replicate rewrites its record so often.
 pub const HEARTBEAT: Duration = Duration::from_secs(1);
 /// The reason of a replicate whose process has left it, or died.
 pub const STOPPED: &str = "stopped; goes on from its last checkpoint";
 /// The reason of a replicate that is paused with its process and its job.
 pub const PARKED: &str = "parked by request";
+/// A running replicate whose heartbeat is older than this has stopped without saying so, in seconds.
 const STALE: f64 = 10.0;
 
 /// What a replicate is doing.
@@ -106,12 +106,16 @@ impl ReplicateRecord {
     pub fn is_stopped(&self, now: f64) -> bool {
         // Asked this way round, a heartbeat that is no number is not fresh.
         let is_fresh = now - self.heartbeat <= STALE;
-        let claims = match self.state {
+        self.claims_to_run() && !is_fresh
+    }
+
+    /// Whether it says that a process has it under way: it trains, or is parked with its job.
+    pub fn claims_to_run(&self) -> bool {
+        match self.state {
             State::Running => true,
             State::Paused => self.reason.as_deref() == Some(PARKED),
             _ => false,
-        };
-        claims && !is_fresh
+        }
     }
 }
 

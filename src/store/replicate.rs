@@ -86,7 +86,12 @@ impl ReplicateDir {
 
     /// Asks for ownership; the owner finds the folder made and free of what a kill left.
     pub fn acquire(&self) -> Result<Claim> {
-        let claim = ReplicateLock::acquire(&self.path)?;
+        self.claim(false)
+    }
+
+    /// The same; `lockless` as in [`ReplicateLock::claim`].
+    pub fn claim(&self, lockless: bool) -> Result<Claim> {
+        let claim = ReplicateLock::claim(&self.path, lockless)?;
         if matches!(claim, Claim::Ours(_)) {
             atomic::remove_leftovers(&self.path)?;
             if self.observations().is_dir() {

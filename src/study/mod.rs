@@ -5,4 +5,4 @@ pub mod plan;
 pub mod validate;
 
 pub use config::Config;
-pub use plan::{Plan, ReplicateId};
+pub use plan::{Plan, ReplicateId, Shard};

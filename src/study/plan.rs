@@ -32,6 +32,33 @@ pub struct ReplicatePlan {
     pub recipe: Recipe,
 }
 
+/// One of several parts of a study, such as `2/3`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Shard {
+    /// Which one, from 1.
+    pub part: u32,
+    /// Of how many.
+    pub parts: u32,
+}
+
+impl std::str::FromStr for Shard {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let numbers = text.split_once('/').and_then(|(part, parts)| Some((part.parse().ok()?, parts.parse().ok()?)));
+        match numbers {
+            Some((part, parts)) if part >= 1 && part <= parts => Ok(Self { part, parts }),
+            _ => Err("expected i/n with i from 1 to n, such as 1/3".into()),
+        }
+    }
+}
+
+impl std::fmt::Display for Shard {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}/{}", self.part, self.parts)
+    }
+}
+
 /// The whole study.
 #[derive(Debug, Clone)]
 pub struct Plan {
@@ -60,6 +87,14 @@ impl Plan {
         Ok(Self { config: config.clone(), replicates, scores })
     }
 
+    /// Keeps the replicates of one part. Each model's replicates go to the parts in turn, each model beginning with the
+    /// next part, so that the parts are alike and stay the same when replicates or models are added.
+    pub fn keep(&mut self, shard: Shard) {
+        let place = |label: &str| self.config.models.iter().position(|model| model.label() == label).unwrap_or(0);
+        let part = |id: &ReplicateId| (place(&id.label) as u64 + u64::from(id.index)) % u64::from(shard.parts.max(1));
+        self.replicates.retain(|replicate| part(&replicate.id) + 1 == u64::from(shard.part));
+    }
+
     /// What a user should know before it starts: scores without values, milestones that are never reached.
     pub fn warnings(&self) -> Vec<String> {
         let mut warnings = Vec::new();
@@ -86,5 +121,47 @@ impl Plan {
             key: Key { study_seed: config.train.seed, label, index },
             recipe: config.train.recipe(model),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn plan(replicates: u32) -> Plan {
+        let text = format!(
+            "name = \"s\"\ndata = {{ source = \"embedded\" }}\ntrain = {{ epochs = 1 }}\n[[model]]\nname = \"resnet8\"\n\
+             replicates = {replicates}\n[[model]]\nname = \"mlp-4x1\"\nreplicates = 3\n"
+        );
+        Plan::new(&Config::parse(&text, "s.toml", &[]).unwrap()).unwrap()
+    }
+
+    fn part(replicates: u32, shard: &str) -> Vec<String> {
+        let mut plan = plan(replicates);
+        plan.keep(shard.parse().unwrap());
+        plan.replicates.iter().map(|replicate| replicate.id.to_string()).collect()
+    }
+
+    #[test]
+    fn the_parts_are_alike_and_together_the_whole() {
+        assert_eq!(part(4, "1/2"), ["resnet8/000", "mlp-4x1/001", "resnet8/002"]);
+        assert_eq!(part(4, "2/2"), ["mlp-4x1/000", "resnet8/001", "mlp-4x1/002", "resnet8/003"]);
+        assert_eq!(part(4, "1/1").len(), 7);
+        let parts: Vec<String> = (1..=9).flat_map(|i| part(4, &format!("{i}/9"))).collect();
+        assert_eq!(parts.len(), 7, "more parts than replicates of a model: {parts:?}");
+    }
+
+    #[test]
+    fn more_replicates_move_none_to_another_part() {
+        let (few, many) = (part(2, "2/3"), part(9, "2/3"));
+        assert!(few.iter().all(|id| many.contains(id)), "{few:?} {many:?}");
+    }
+
+    #[test]
+    fn a_shard_that_is_none_is_refused() {
+        for text in ["0/2", "3/2", "1", "1/0", "a/b", "", "1/2/3", "-1/2"] {
+            assert!(text.parse::<Shard>().unwrap_err().contains("i/n"), "{text}");
+        }
+        assert_eq!("2/3".parse::<Shard>().unwrap().to_string(), "2/3");
     }
 }

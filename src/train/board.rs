@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::Result;
 use crate::store::observations::Observations;
-use crate::store::record::{PARKED, ReplicateRecord, State};
+use crate::store::record::{PARKED, ReplicateRecord, STOPPED, State};
 use crate::study::ReplicateId;
 
 /// Quantiles of the margin in one epoch: 5, 25, 50, 75 and 95 %.
@@ -75,6 +75,12 @@ impl Progress {
             train_accuracy: None,
             test_accuracy: None,
         }
+    }
+
+    /// The word for what it is doing: that of its state, but for one whose process left it or died.
+    pub fn word(&self) -> &'static str {
+        let left = self.state == State::Queued && self.reason.as_deref() == Some(STOPPED);
+        if left { "stopped" } else { self.state.word() }
     }
 
     /// Whether it is under way here: it trains, or is parked with its job and its unfinished epoch.

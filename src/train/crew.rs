@@ -1,6 +1,7 @@
 //! Who trains when: a manager thread that hands replicates to worker threads and obeys commands.
 //!
-//! One thread per running replicate, at most `jobs` at once. A replicate's panic or error ends that replicate alone.
+//! One thread per running replicate, at most `jobs` at once. A replicate's panic or error ends that replicate alone;
+//! a disk that takes nothing any more halts all of them.
 
 use std::collections::{HashMap, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -8,18 +9,23 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use crossbeam_channel::{Receiver, Sender, after, never, select, unbounded};
+use crossbeam_channel::{Receiver, Sender, select, tick, unbounded};
 
 use super::events::{Command, Event, Target};
 use super::replicate::{Context, Outcome};
 use super::steer::{Leave, Steer};
-use crate::store::record::State;
+use super::wishes::{News, Wishes};
+use crate::store::record::{STOPPED, State};
 use crate::study::ReplicateId;
 use crate::study::plan::ReplicatePlan;
 use crate::{Error, Result};
 
 /// How often a replicate of another process is asked for: its end or its death is noticed so soon.
 const ASK_AGAIN: Duration = Duration::from_secs(2);
+/// How often `control.json` is looked at.
+const LOOK: Duration = Duration::from_secs(1);
+/// Why a waiting replicate is paused.
+const HELD: &str = "held by request";
 
 /// Trains one replicate on some backend; what a worker thread calls.
 pub type Trainer = Arc<dyn Fn(&Context, &ReplicatePlan, &Steer) -> Result<Outcome> + Send + Sync>;
@@ -35,10 +41,10 @@ impl Crew {
     /// Starts training all replicates of a study that are not finished, `jobs` at a time.
     ///
     /// # Errors
-    /// When the system gives no thread.
+    /// A folder that cannot be written; when the system gives no thread.
     pub fn start(context: Context, jobs: usize, trainer: Trainer) -> Result<Self> {
         let (commands, inbox) = unbounded();
-        let mut manager = Manager::new(context, jobs, trainer);
+        let mut manager = Manager::new(context, jobs, trainer)?;
         let manager = std::thread::Builder::new()
             .name("manager".into())
             .spawn(move || manager.work(&inbox))
@@ -72,13 +78,18 @@ struct Manager {
     elsewhere: Vec<ReplicateId>,
     /// Who was last told to train a replicate elsewhere.
     owners: HashMap<ReplicateId, String>,
+    wishes: Wishes,
     running: usize,
     quitting: bool,
+    /// The folder takes nothing any more: who leaves is paused.
+    halted: bool,
+    /// Whether it was told that nothing is left to do.
+    idle: bool,
     done: (Sender<Done>, Receiver<Done>),
 }
 
 impl Manager {
-    fn new(context: Context, jobs: usize, trainer: Trainer) -> Self {
+    fn new(context: Context, jobs: usize, trainer: Trainer) -> Result<Self> {
         let views = context.board.snapshot();
         let state = |id: &ReplicateId| {
             let known = views.iter().find(|view| view.progress.id == *id).map(|view| view.progress.state);
@@ -95,8 +106,10 @@ impl Manager {
         }
         let waits = |post: &&Post| post.state == State::Queued;
         let waiting = posts.iter().filter(waits).map(|post| post.plan.id.clone()).collect();
+        let ids = posts.iter().map(|post| post.plan.id.clone()).collect();
+        let (wishes, news) = Wishes::start(context.folder.path().to_path_buf(), ids, jobs)?;
         let (elsewhere, owners) = (Vec::new(), HashMap::new());
-        Self {
+        let mut manager = Self {
             context,
             jobs,
             trainer,
@@ -104,32 +117,68 @@ impl Manager {
             waiting,
             elsewhere,
             owners,
+            wishes,
             running: 0,
             quitting: false,
+            halted: false,
+            idle: false,
             done: unbounded(),
-        }
+        };
+        manager.take(news);
+        Ok(manager)
     }
 
     fn work(&mut self, inbox: &Receiver<Command>) {
         let done = self.done.1.clone();
+        let (look, again) = (tick(LOOK), tick(ASK_AGAIN));
         loop {
             self.fill_jobs();
-            if self.running == 0 && (self.quitting || self.elsewhere.is_empty()) {
-                self.tell(Event::Idle);
-                if self.quitting {
-                    return;
-                }
+            self.tell_if_idle();
+            if self.quitting && self.running == 0 {
+                return;
             }
-            let again = if self.elsewhere.is_empty() { never() } else { after(ASK_AGAIN) };
             select! {
+                recv(look) -> _ => {
+                    let news = self.wishes.look();
+                    self.take(news);
+                }
                 recv(again) -> _ => self.look_elsewhere(),
                 recv(done) -> message => if let Ok((id, outcome)) = message { self.record(&id, outcome) },
                 recv(inbox) -> command => match command {
-                    Ok(command) => self.obey(command),
+                    Ok(command) => {
+                        let news = self.wishes.tell(&command);
+                        self.obey(command);
+                        self.take(news);
+                    }
                     // Nobody can steer any more: stop where the last checkpoints are.
                     Err(_) => self.quit(Leave::Now),
                 },
             }
+        }
+    }
+
+    /// Once, until something is launched again: what is paused may go on, and what is trained elsewhere may come here.
+    fn tell_if_idle(&mut self) {
+        let nothing = self.elsewhere.is_empty() && self.posts.iter().all(|post| post.state != State::Paused);
+        let idle = self.running == 0 && (self.quitting || nothing);
+        if idle && !self.idle {
+            self.tell(Event::Idle);
+        }
+        self.idle = idle;
+    }
+
+    /// Does what other processes and `ctl` want, and tells it where no replicate's state does.
+    fn take(&mut self, news: News) {
+        if let Some(text) = news.trouble {
+            self.tell(Event::Log { id: None, text });
+        }
+        for command in news.commands {
+            match command {
+                Command::Jobs(jobs) => self.tell(Event::Jobs(jobs)),
+                Command::Quit { after_epoch } => self.tell(Event::Ending { after_epoch }),
+                _ => {}
+            }
+            self.obey(command);
         }
     }
 
@@ -148,14 +197,22 @@ impl Manager {
             });
         }
         if self.running < self.jobs && self.waiting.is_empty() {
-            self.waiting.extend(self.elsewhere.drain(..));
+            let wishes = &self.wishes;
+            self.waiting.extend(self.elsewhere.extract_if(.., |id| !wishes.pauses(id)));
         }
     }
 
     fn fill_jobs(&mut self) {
-        while !self.quitting && self.running < self.jobs {
+        while !self.quitting && !self.halted && self.running < self.jobs {
             let Some(id) = self.waiting.pop_front() else { return };
-            self.launch(&id);
+            if self.wishes.skips(&id) {
+                self.set(&id, State::Skipped);
+                self.announce(&id, State::Skipped, Some("skipped by request".into()));
+            } else if self.wishes.pauses(&id) {
+                self.hold(&id, HELD);
+            } else {
+                self.launch(&id);
+            }
         }
     }
 
@@ -183,14 +240,32 @@ impl Manager {
             Ok(Outcome::Finished) => self.set(id, State::Finished),
             Ok(Outcome::Left(Leave::AfterEpoch)) => self.set(id, State::Paused),
             Ok(Outcome::Left(Leave::Skip)) => self.set(id, State::Skipped),
+            Ok(Outcome::Left(Leave::Now)) if self.halted => self.hold(id, STOPPED),
             Ok(Outcome::Left(Leave::Now)) => self.set(id, State::Queued),
             Ok(Outcome::Elsewhere(owner)) => {
                 self.set(id, State::Queued);
                 self.elsewhere.push(id.clone());
                 self.show_owner(id, &owner);
             }
+            Err(error) if error.stops_all() => self.halt(id, &error),
             Err(error) => self.fail(id, &error.to_string()),
         }
+    }
+
+    /// No replicate is to blame, and none can go on: all go back to their last checkpoints and wait, paused.
+    fn halt(&mut self, id: &ReplicateId, error: &Error) {
+        self.hold(id, STOPPED);
+        if std::mem::replace(&mut self.halted, true) {
+            return;
+        }
+        let running = self.posts.iter().filter(|post| post.state == State::Running);
+        running.for_each(|post| post.steer.leave(Leave::Now));
+        for id in self.waiting.clone() {
+            self.hold(&id, "waits until the folder can be written again");
+        }
+        let reason =
+            format!("{error}: training stopped, nothing finished is lost. Make room or make the folder writable");
+        self.tell(Event::Halted { reason });
     }
 
     fn obey(&mut self, command: Command) {
@@ -219,7 +294,7 @@ impl Manager {
     fn pause(&mut self, id: &ReplicateId) {
         match self.state(id) {
             Some(State::Running) => self.steer(id, |steer| steer.pause(true)),
-            Some(State::Queued) => self.hold(id, "held by request"),
+            Some(State::Queued) => self.hold(id, HELD),
             _ => {}
         }
     }
@@ -235,7 +310,7 @@ impl Manager {
     fn stop_after_epoch(&mut self, id: &ReplicateId) {
         match self.state(id) {
             Some(State::Running) => self.steer(id, |steer| steer.leave(Leave::AfterEpoch)),
-            Some(State::Queued) => self.hold(id, "held by request"),
+            Some(State::Queued) => self.hold(id, HELD),
             _ => {}
         }
     }
@@ -280,6 +355,7 @@ impl Manager {
     }
 
     fn queue(&mut self, id: &ReplicateId) {
+        self.halted = false;
         self.waiting.push_back(id.clone());
         self.set(id, State::Queued);
         self.announce(id, State::Queued, None);

@@ -37,7 +37,19 @@ pub enum Event {
         /// What happened.
         text: String,
     },
-    /// Nothing runs and nothing waits any more: all is finished, failed, skipped or stopped. Workers stay for commands.
+    /// So many replicates are trained at once from now on.
+    Jobs(usize),
+    /// The whole crew was asked to leave from outside this process.
+    Ending {
+        /// The running epochs are ended first.
+        after_epoch: bool,
+    },
+    /// Nothing can be written any more: all replicates went back to their last checkpoints and wait, paused.
+    Halted {
+        /// What is wrong, and what to do.
+        reason: String,
+    },
+    /// Nothing runs, waits or is paused any more: all is finished, failed, skipped or left. Workers stay for commands.
     Idle,
 }
 

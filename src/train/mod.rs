@@ -6,10 +6,12 @@ mod commit;
 pub mod crew;
 pub mod eta;
 pub mod events;
+pub mod gpus;
 pub mod learner;
 mod passes;
 mod pulse;
 pub mod replicate;
 pub mod steer;
+pub mod wishes;
 
 pub use crew::{Crew, Trainer};

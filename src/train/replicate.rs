@@ -68,6 +68,8 @@ pub struct Context {
     pub events: Sender<Event>,
     /// Resume a checkpoint of another backend.
     pub force: bool,
+    /// Train without locks where there are none: the work was divided beforehand.
+    pub lockless: bool,
     /// See [`Stage`].
     pub stages: StageHook,
 }
@@ -119,7 +121,7 @@ pub(super) struct Run<'a, K: Kernels> {
 /// Whatever stops it: unreadable or foreign files, a full disk, a model that does not fit the data.
 pub fn train<K: Kernels>(context: &Context, plan: &ReplicatePlan, kernels: K, steer: &Steer) -> Result<Outcome> {
     let dir = context.folder.replicate(&plan.id);
-    let lock = match dir.acquire()? {
+    let lock = match dir.claim(context.lockless)? {
         Claim::Ours(lock) => lock,
         Claim::Theirs(owner) => return Ok(Outcome::Elsewhere(owner.to_string())),
     };

@@ -24,6 +24,7 @@ use crate::study::ReplicateId;
 use crate::train::board::{Progress, ReplicateView};
 use crate::train::eta;
 use crate::train::events::{Command, Event};
+use crate::train::gpus::Gpu;
 
 /// How long a message stays in place of the reading.
 const MESSAGE_TIME: Duration = Duration::from_secs(5);
@@ -127,6 +128,8 @@ pub struct App {
     pub jobs: usize,
     /// Whether the running epochs are the last before the workbench closes.
     pub ending: bool,
+    /// This machine's GPUs as last read; empty where none trains or tells.
+    pub gpus: Vec<Gpu>,
     /// Rows of the page last drawn.
     pub page: usize,
     version: Option<u64>,
@@ -161,6 +164,7 @@ impl App {
             log: VecDeque::new(),
             jobs: session.jobs.max(1),
             ending: false,
+            gpus: Vec::new(),
             page: 10,
             version: None,
             asked_summary: Vec::new(),
@@ -333,11 +337,28 @@ impl App {
                 id: Some(id),
             },
             Event::Log { id, text } => LogLine { id, text },
+            Event::Jobs(jobs) => {
+                self.jobs = jobs;
+                LogLine {
+                    id: None,
+                    text: format!("{} at once from now on", super::format::plural(jobs, "replicate", "replicates")),
+                }
+            }
+            Event::Ending { after_epoch } => {
+                self.ending = true;
+                let when = if after_epoch { "after the running epochs" } else { "now" };
+                LogLine { id: None, text: format!("another process asked this one to end {when}") }
+            }
+            Event::Halted { reason } => {
+                let text = format!("{reason}, then P goes on.");
+                self.say(text.clone());
+                LogLine { id: None, text }
+            }
             Event::Idle => {
                 if self.ending {
                     self.effects.push(Effect::Leave(Outcome::Quit { after_epoch: true }));
                 }
-                LogLine { id: None, text: "nothing runs and nothing waits any more".into() }
+                LogLine { id: None, text: "nothing runs, waits or is paused any more".into() }
             }
         };
         self.note(line);
@@ -400,6 +421,11 @@ impl App {
     /// Number of replicates that would lose work if all ended now: running ones and parked ones.
     pub fn under_way(&self) -> usize {
         self.views.iter().filter(|view| view.progress.is_under_way()).count()
+    }
+
+    /// Whether a GPU trains a replicate right now, as far as the replicates say.
+    pub fn trains_on_gpu(&self) -> bool {
+        self.views.iter().any(|view| view.progress.device.starts_with("cuda") && view.progress.is_under_way())
     }
 
     /// The place of a model in the study, which decides its colour.

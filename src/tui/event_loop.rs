@@ -15,6 +15,7 @@ use super::reader::{Nothing, Reader, hung_up};
 use super::screen::{self, View};
 use super::terminal::{self, Guard, Signals};
 use super::worker::{Library, Workers};
+use crate::train::gpus::Sampler;
 use crate::{Error, Result};
 
 /// Between two frames of live numbers.
@@ -30,6 +31,8 @@ struct Loop<'a> {
     screen: Terminal<CrosstermBackend<Stdout>>,
     workers: Workers,
     reader: Reader,
+    /// Reads the GPUs while one of them trains.
+    gpus: Option<Sampler>,
     /// Whether frames are sent as one update.
     synchronized: bool,
     title: String,
@@ -42,7 +45,8 @@ struct Loop<'a> {
 pub fn run(app: App, guard: &Guard, signals: &Signals, typed: Vec<KeyEvent>, multiplexed: bool) -> Result<Outcome> {
     let workers = Workers::start(&Library::of(&app.session))?;
     let (view, screen, reader) = (View::default(), terminal::screen()?, Reader::start()?);
-    let mut this = Loop { app, view, guard, screen, workers, reader, synchronized: !multiplexed, title: String::new() };
+    let (gpus, synchronized, title) = (None, !multiplexed, String::new());
+    let mut this = Loop { app, view, guard, screen, workers, reader, gpus, synchronized, title };
     for key in typed {
         this.app.key(key);
     }
@@ -110,7 +114,20 @@ impl Loop<'_> {
             self.app.ask();
             changed = true;
         }
+        changed |= self.read_gpus();
         changed | self.app.tick(Instant::now())
+    }
+
+    /// Takes the newest reading of the GPUs; reads them only while one trains. Whether anything changed.
+    fn read_gpus(&mut self) -> bool {
+        let now = if self.app.trains_on_gpu() {
+            self.gpus.get_or_insert_with(Sampler::start).reading()
+        } else {
+            self.gpus.take().map(|_| Vec::new())
+        };
+        let Some(now) = now.filter(|now| *now != self.app.gpus) else { return false };
+        self.app.gpus = now;
+        true
     }
 
     fn take(&mut self, event: &Event) -> std::io::Result<()> {

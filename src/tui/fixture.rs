@@ -18,6 +18,7 @@ use crate::store::record::State;
 use crate::study::ReplicateId;
 use crate::train::board::{Board, LiveScores, Progress, ReplicateView};
 use crate::train::events::Command;
+use crate::train::gpus::Gpu;
 
 const TRAIN: usize = 20;
 const ALL: usize = 24;
@@ -201,12 +202,12 @@ pub fn session_with_commands() -> (Session, Receiver<Command>) {
         board: Arc::new(board),
         events: None,
         commands: Some(commands),
+        remote: false,
         jobs: 2,
         history: Arc::new(MadeUp),
         correlate: Arc::new(|model, views| correlate(model, &views)),
         notice: None,
         afresh: false,
-        read_only_reason: None,
     };
     (session, received)
 }
@@ -214,6 +215,13 @@ pub fn session_with_commands() -> (Session, Receiver<Command>) {
 /// A study in the middle of its training.
 pub fn session() -> Session {
     session_with_commands().0
+}
+
+/// Two made-up GPUs.
+pub fn gpus() -> Vec<Gpu> {
+    let gpu =
+        |index, used, busy| Gpu { index, name: "NVIDIA H100 80GB HBM3".into(), used, memory: 85_520_809_984, busy };
+    vec![gpu(0, 33_500_000_000, Some(87)), gpu(1, 700_000_000, None)]
 }
 
 /// Its workbench, with every question answered.

@@ -59,10 +59,12 @@ pub struct Session {
     pub milestones: Vec<u32>,
     /// What every replicate is doing.
     pub board: Arc<Board>,
-    /// Changes of state, while training happens in this process.
+    /// Changes of state, where training happens in this process; else what was asked of the one that trains.
     pub events: Option<Receiver<Event>>,
     /// Where commands go; none when opened read-only.
     pub commands: Option<Sender<Command>>,
+    /// Whether another process trains: commands reach it through the study's folder, and it outlives this window.
+    pub remote: bool,
     /// Replicates that run at once.
     pub jobs: usize,
     /// Histories of single examples.
@@ -73,6 +75,4 @@ pub struct Session {
     pub notice: Option<String>,
     /// Whether a finished study may be run afresh from here.
     pub afresh: bool,
-    /// Why training cannot be steered from here, where it cannot.
-    pub read_only_reason: Option<String>,
 }

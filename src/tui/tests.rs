@@ -6,7 +6,7 @@ use ratatui::Terminal;
 use ratatui::backend::TestBackend;
 
 use super::app::{App, Effect};
-use super::fixture::{app, session, session_with_commands, settle};
+use super::fixture::{app, gpus, session, session_with_commands, settle};
 use super::pictures::Mode;
 use super::screen::{View, render};
 use super::session::Session;
@@ -62,6 +62,52 @@ fn each_tab_looks_as_recorded_at_three_sizes() {
             insta::assert_snapshot!(format!("{}_{width}x{height}", tab.name().1), shown(&app, width, height));
         }
     }
+}
+
+#[test]
+fn gpus_have_their_rows_where_there_is_room_and_a_few_words_where_there_is_not() {
+    let mut app = app();
+    app.gpus = gpus();
+    for (width, height) in SIZES {
+        insta::assert_snapshot!(format!("gpus_{width}x{height}"), shown(&app, width, height));
+    }
+    press(&mut app, "z");
+    assert!(shown(&app, 80, 24).contains("NVIDIA H100 80GB HBM3"), "a zoomed pane has room");
+    for (width, height) in (60..=200).step_by(7).flat_map(|w| (15..=60).step_by(3).map(move |h| (w, h))) {
+        shown(&app, width, height);
+    }
+}
+
+#[test]
+fn a_study_that_another_process_trains_is_steered_while_it_is_trained() {
+    let (session, _commands) = session_with_commands();
+    let mut app = App::new(Session { remote: true, ..session }, Theme::new(Choice::Dark, Depth::True, None), Mode::Off);
+    settle(&mut app);
+    let id = app.replicate().unwrap().progress.id.clone();
+    assert_eq!(sent(&press(&mut app, "p")), [Command::Pause(Target::One(id))]);
+    assert!(app.message.clone().unwrap().0.contains("within a second"));
+    let leaves = |effects: &[Effect]| effects.iter().any(|e| matches!(e, Effect::Leave(Outcome::Finished)));
+    assert!(leaves(&press(&mut app, "q")), "the window closes without a question: the process goes on");
+    for view in app.session.board.snapshot() {
+        app.session.board.update(&view.progress.id, |view| view.progress.state = State::Queued);
+    }
+    app.refresh();
+    assert_eq!(sent(&press(&mut app, "pPSX+")), []);
+    assert!(app.message.clone().unwrap().0.contains("No process trains this study now"));
+}
+
+#[test]
+fn wishes_from_outside_reach_the_screen() {
+    let mut app = app();
+    app.observe(Event::Jobs(5));
+    assert!(shown(&app, 160, 45).contains("5 at once"));
+    app.observe(Event::Halted { reason: "s/x: No space left on device".into() });
+    assert!(shown(&app, 160, 45).contains("No space left on device, then P goes on"));
+    app.observe(Event::Ending { after_epoch: true });
+    assert!(shown(&app, 160, 45).contains("ending after this epoch"));
+    app.observe(Event::Idle);
+    let effects = settle(&mut app);
+    assert!(effects.iter().any(|e| matches!(e, Effect::Leave(Outcome::Quit { after_epoch: true }))));
 }
 
 #[test]
@@ -189,12 +235,11 @@ fn a_disabled_key_says_why() {
     press(&mut app, "R");
     let message = app.message.clone().unwrap().0;
     assert!(message.contains("running") && message.contains("retried"), "{message}");
-    let read_only =
-        Session { commands: None, read_only_reason: Some("Another process trains this study.".into()), ..session() };
+    let read_only = Session { commands: None, ..session() };
     let mut app = App::new(read_only, Theme::new(Choice::Dark, Depth::None, None), Mode::Blocks);
     press(&mut app, "p");
-    assert_eq!(app.message.clone().unwrap().0, "Another process trains this study.");
-    assert!(shown(&app, 100, 30).contains("Another process trains this study."));
+    assert!(app.message.clone().unwrap().0.contains("for reading only"));
+    assert!(shown(&app, 100, 30).contains("for reading only"));
 }
 
 #[test]

@@ -98,8 +98,8 @@ fn what_cannot_be_asked_yet_or_at_all_exits_with_2_and_says_what_to_do() {
     let config = config.display().to_string();
     let dir = home.path().join("never").display().to_string();
     for (arguments, says) in [
-        (vec!["run", &config, "--dir", &dir, "--detach"], "--detach is not yet in this version"),
-        (vec!["run", &config, "--dir", &dir, "--shard", "1/2"], "--shard is not yet"),
+        (vec!["run", &config, "--dir", &dir, "--shard", "3/2"], "i/n with i from 1 to n"),
+        (vec!["run", &config, "--dir", &dir, "--detach", "--dry-run"], "--dry-run"),
         (vec!["run", &config, "--dir", &dir, "--device", "cuda:99"], "without CUDA"),
         (vec!["run", &config, "--dir", &dir, "--device", "tpu"], "no such device"),
         (vec!["run", &config, "--dir", &dir, "--jobs", "0"], "--jobs"),
@@ -157,6 +157,44 @@ fn a_run_that_diverges_in_its_very_last_step_is_flagged_and_exits_with_3() {
         (Some(1), &serde_json::Value::Null)
     );
     assert_eq!(summary["results"][1]["non_finite"].as_u64(), Some(0));
+}
+
+#[test]
+fn a_replicate_that_diverges_keeps_its_records_and_is_left_out_of_every_mean() {
+    let home = tempfile::tempdir().unwrap();
+    let (dir, output) = run(home.path(), &["train.optimizer.lr=1e6", "model.1.optimizer={ lr = 0.01 }"]);
+    assert_eq!(output.status.code(), Some(3), "{}\n{}", out(&output), err(&output));
+    assert!(out(&output).contains("loss not finite"), "{}", out(&output));
+    let folder = diffscope::store::StudyFolder::open(Path::new(&dir)).unwrap();
+    let net = folder.replicate(&id("net", 0));
+    let (record, epochs) = (net.record().unwrap().unwrap(), net.epochs().unwrap());
+    assert!(record.non_finite && record.epochs_done == 3 && record.weights_digest.is_some(), "{record:?}");
+    assert!(epochs.len() == 3 && epochs.iter().any(|line| line.train_loss.is_none()), "{epochs:?}");
+    let rows = net.open_observations().unwrap().unwrap();
+    assert!((0..3).any(|t| rows.row(t).unwrap().loss.iter().any(|loss| !loss.is_finite())), "the losses as they were");
+    assert!(net.scores().unwrap().is_some() && net.final_logits().is_ok());
+
+    let json = |more: &[&str]| -> serde_json::Value {
+        let output = program(home.path(), &[&["analyze", &dir, "--json"], more].concat());
+        assert_eq!(output.status.code(), Some(0), "{}", err(&output));
+        serde_json::from_str(&out(&output)).unwrap()
+    };
+    let summary = json(&[]);
+    let counts = |model: usize| summary["results"][model]["non_finite"].as_u64();
+    assert_eq!((counts(0), counts(1)), (Some(2), Some(0)));
+    assert!(summary["results"][0]["test_accuracy"].is_null());
+
+    // One of two runs flagged: what is said of the model is what the other run says alone.
+    let runs = folder.replicate(&id("mlp-16x1", 0));
+    let alone = runs.record().unwrap().unwrap().test_accuracy.unwrap();
+    folder.replicate(&id("mlp-16x1", 1)).change_record(|record| record.non_finite = true).unwrap();
+    let summary = json(&["--model", "mlp-16x1"]);
+    let model = &summary["results"][0];
+    assert!((model["test_accuracy"].as_f64().unwrap() - alone).abs() < 1e-12, "{model:#}");
+    let aum = runs.scores().unwrap().unwrap().into_iter().find(|score| score.name == "aum").unwrap();
+    let mean = aum.values[..200].iter().map(|value| f64::from(*value)).sum::<f64>() / 200.0;
+    let said = model["scores"].as_array().unwrap().iter().find(|score| score["score"] == "aum").unwrap();
+    assert!((said["mean"].as_f64().unwrap() - mean).abs() < 1e-6, "{said:#} {mean}");
 }
 
 #[test]

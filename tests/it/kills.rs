@@ -1,15 +1,19 @@
-//! Is a kill at any moment harmless? A child process dies at a chosen stage, the study goes on, and every tensor
-//! equals that of a study that was never stopped.
+//! Is a kill at any moment harmless? A process dies at a chosen stage, or is killed at random moments again and again;
+//! the study goes on, and every tensor equals that of a study that was never stopped.
 
 use std::collections::BTreeMap;
+use std::hash::BuildHasher;
 use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Instant;
 
+use diffscope::store::StudyFolder;
 use diffscope::train::events::Event;
 use diffscope::train::replicate::Stage;
 
+use crate::program::{Home, progress, until};
 use crate::studies::{id, run, start_with};
 
 /// Set for the child: the folder, and how often the stage is passed before it dies there.
@@ -65,13 +69,78 @@ fn a_study_killed_at_every_stage_ends_with_the_bits_of_one_never_stopped() {
             .unwrap();
         assert!(!child.status.success(), "{name}: the child was to die: {child:?}");
         run(&cut, &[], 1);
-        let found = tensors(&cut);
-        let extra: Vec<&String> = found.keys().filter(|file| !expected.contains_key(*file)).collect();
-        assert!(extra.is_empty(), "killed {name}: left behind {extra:?}");
-        for (file, content) in &expected {
-            assert!(found.get(file) == Some(content), "killed {name}: {file} differs");
-        }
+        assert_same(&expected, &tensors(&cut), &format!("killed {name}"));
         assert!(!cut.join("replicates/net/000/checkpoint.safetensors").exists(), "killed {name}");
+    }
+}
+
+/// Rounds of kills, each on a new folder, and kills in each.
+const ROUNDS: u64 = 5;
+const KILLS: u64 = 10;
+
+#[test]
+fn the_program_killed_at_random_moments_again_and_again_ends_with_the_same_bits() {
+    let home = Home::new();
+    let settings = ["--set", "train.epochs=4"];
+    let whole = home.dir("whole");
+    let begun = Instant::now();
+    home.finish(&whole, 1, &settings);
+    let length = begun.elapsed();
+    let expected = tensors(&whole);
+    let (mut killed, mut resumed) = (0, 0);
+    for round in 0..ROUNDS {
+        let cut = home.dir(&format!("cut-{round}"));
+        for kill in 0..KILLS {
+            let mut running = home.train(&cut, 1 + (round + kill) as usize % 2, &settings);
+            // Every other one dies after a new checkpoint only, so that the study surely moves.
+            if kill % 2 == 1 {
+                let before = checkpoints(&cut);
+                until("there is a new checkpoint", || {
+                    (running.has_ended() || checkpoints(&cut) > before).then_some(())
+                });
+                std::thread::sleep(length.mul_f64(chance() / 10.0));
+            } else {
+                std::thread::sleep(length.mul_f64(chance() / 2.0));
+            }
+            if running.kill().success() {
+                break;
+            }
+            killed += 1;
+        }
+        home.finish(&cut, 2, &settings);
+        assert_same(&expected, &tensors(&cut), &format!("round {round}"));
+        resumed += logged(&cut, "resumed at epoch ");
+    }
+    assert!(
+        killed >= ROUNDS && resumed > 0,
+        "{killed} kills, {resumed} resumes: it was done before it could be killed"
+    );
+}
+
+/// Epochs behind checkpoints, over all replicates.
+fn checkpoints(dir: &Path) -> u32 {
+    progress(dir).iter().map(|one| one.epochs_committed).sum()
+}
+
+/// How many lines of the replicates' logs begin like this.
+fn logged(dir: &Path, text: &str) -> usize {
+    let replicates = StudyFolder::open(dir).unwrap().replicates().unwrap();
+    let lines = replicates.iter().flat_map(|found| found.dir.log_lines().unwrap());
+    lines.filter(|line| line.text.starts_with(text)).count()
+}
+
+/// A number in 0..1 that nobody can foresee.
+fn chance() -> f64 {
+    let bits = std::hash::RandomState::new().hash_one(Instant::now());
+    (bits >> 11) as f64 / (1_u64 << 53) as f64
+}
+
+/// Two studies hold the same files and tensors, bit for bit.
+pub fn assert_same(expected: &BTreeMap<String, Vec<u8>>, found: &BTreeMap<String, Vec<u8>>, what: &str) {
+    let extra: Vec<&String> = found.keys().filter(|file| !expected.contains_key(*file)).collect();
+    assert!(extra.is_empty(), "{what}: left behind {extra:?}");
+    for (file, content) in expected {
+        assert!(found.get(file) == Some(content), "{what}: {file} differs");
     }
 }
 

@@ -6,12 +6,16 @@
 mod candle_peers;
 mod commands;
 mod configs;
+mod ctl;
 mod extending;
+mod full;
 mod kernels;
 mod kills;
 mod learner;
 mod nn_candle;
 mod nn_oracles;
+mod program;
+mod sharing;
 mod steering;
 mod store;
 mod studies;

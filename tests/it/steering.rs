@@ -4,9 +4,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use diffscope::nn::CpuKernels;
 use diffscope::store::record::State;
+use diffscope::train::Crew;
 use diffscope::train::events::{Command, Event, Target};
-use diffscope::train::replicate::Stage;
+use diffscope::train::replicate::{Context, Stage, train};
+use diffscope::train::steer::Steer;
 
 use crate::studies::{id, of, progress_when, start, start_with};
 
@@ -115,6 +118,48 @@ fn a_panic_or_an_error_in_one_replicate_leaves_the_others_running_and_can_be_ret
     running.crew.commands.send(Command::Retry(id("net", 1))).unwrap();
     let _ = progress_when(&running, "the retry is finished", |all| of(all, "net", 1).state == State::Finished);
     running.crew.end(false);
+}
+
+#[test]
+fn a_full_disk_pauses_all_replicates_and_a_resume_goes_on_when_there_is_room() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path().join("s");
+    let running = start(&dir, &[], 1);
+    let (folder, board) = (running.folder.clone(), running.board.clone());
+    running.crew.end(false);
+    let (told, events) = crossbeam_channel::unbounded();
+    let prepared = crate::studies::prepare(&dir, &[]);
+    let context = Context {
+        plan: prepared.plan.clone(),
+        dataset: prepared.dataset.clone(),
+        folder,
+        board: board.clone(),
+        events: told,
+        force: false,
+        lockless: false,
+        stages: Arc::new(|_, _| ()),
+    };
+    let full = Arc::new(AtomicBool::new(true));
+    let (is_full, path) = (full.clone(), dir.join("replicates/net/000/observations/loss.npy"));
+    // What a full disk says, in place of the one replicate's work; the others do theirs.
+    let work = move |context: &Context, plan: &diffscope::study::plan::ReplicatePlan, steer: &Steer| {
+        if plan.id == id("net", 0) && is_full.load(Ordering::Relaxed) {
+            return Err(diffscope::Error::io(&path)(std::io::ErrorKind::StorageFull.into()));
+        }
+        train(context, plan, CpuKernels::<f32>::new().on(context.dataset.clone()), steer)
+    };
+    let crew = Crew::start(context, 2, Arc::new(work)).unwrap();
+    let halted = events.iter().find_map(|event| if let Event::Halted { reason } = event { Some(reason) } else { None });
+    assert!(halted.unwrap().contains("loss.npy"));
+    let states = || board.snapshot().into_iter().map(|view| view.progress.state).collect::<Vec<_>>();
+    let waits = |state: &State| matches!(state, State::Paused | State::Finished);
+    crate::program::until("all wait", || states().iter().all(waits).then_some(()));
+    assert!(states().contains(&State::Paused), "{:?}", states());
+    full.store(false, Ordering::Relaxed);
+    crew.commands.send(Command::Resume(Target::All)).unwrap();
+    assert!(events.iter().any(|event| event == Event::Idle));
+    assert!(states().iter().all(|state| *state == State::Finished), "{:?}", states());
+    crew.end(false);
 }
 
 #[test]

@@ -8,7 +8,10 @@ use std::time::{Duration, Instant};
 
 use portable_pty::{Child, CommandBuilder, MasterPty, PtySize, native_pty_system};
 
-use crate::studies::SMALL;
+use diffscope::store::record::State;
+
+use crate::program::{Home, progress, progress_until};
+use crate::studies::{SMALL, of};
 
 /// Cell size in pixels that the terminal claims.
 const CELL: (u16, u16) = (8, 16);
@@ -216,6 +219,33 @@ fn sigterm_keeps_the_last_checkpoint_and_gives_the_terminal_back() {
     std::thread::sleep(Duration::from_millis(100));
     assert!(!terminal.seen.lock().unwrap().screen.screen().alternate_screen());
     assert!(committed.exists());
+}
+
+#[test]
+fn the_workbench_steers_a_study_that_another_process_trains_and_leaves_it_running() {
+    let home = Home::new();
+    let dir = home.dir("s");
+    let long = ["--set", "train.epochs=400", "--set", "train.checkpoint_seconds=1000"];
+    let mut running = home.train(&dir, 1, &long);
+    progress_until(&dir, "it trains", |all| of(all, "net", 0).epochs_done > 0);
+    let name = dir.display().to_string();
+    let mut terminal = Terminal::open(home.path(), &["open", &name], Answers::Nothing, (160, 45));
+    terminal.wait("the replicates", |text| text.contains("1 at once") && text.contains('▶'));
+    terminal.press("p");
+    let parked = progress_until(&dir, "it is parked", |all| of(all, "net", 0).state == State::Paused);
+    terminal.wait("the pause on the screen", |text| text.contains("parked by request"));
+    terminal.press("p+");
+    progress_until(&dir, "it goes on, and another with it", |all| {
+        of(all, "net", 0).epochs_done > of(&parked, "net", 0).epochs_done
+            && all.iter().filter(|one| one.state == State::Running).count() == 2
+    });
+    terminal.press("Xy");
+    progress_until(&dir, "the selected one is passed over", |all| of(all, "net", 0).state == State::Skipped);
+    terminal.press("q");
+    assert_eq!(terminal.exit_code(), 0);
+    let epochs = of(&progress(&dir), "mlp-16x1", 0).epochs_done;
+    progress_until(&dir, "it trains on", |all| of(all, "mlp-16x1", 0).epochs_done > epochs);
+    assert!(!running.has_ended());
 }
 
 /// Every sixel picture in a stream of bytes: width, height and grey values.

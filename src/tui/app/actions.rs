@@ -212,6 +212,9 @@ impl App {
     }
 
     fn send(&mut self, command: Command) {
+        if self.session.remote {
+            self.say("Asked; the process that trains obeys within a second.");
+        }
         self.effects.push(Effect::Send(command));
     }
 
@@ -264,7 +267,7 @@ impl App {
     }
 
     fn trains_here(&self) -> bool {
-        self.session.commands.is_some() && self.under_way() > 0
+        self.session.commands.is_some() && !self.session.remote && self.under_way() > 0
     }
 
     fn quit(&mut self) {

@@ -36,14 +36,18 @@ impl App {
     }
 
     fn steerable(&self) -> Result<(), String> {
-        if self.session.commands.is_some() && !self.ending {
+        let reason = if self.ending {
+            "The study is ending after this epoch."
+        } else if self.session.commands.is_none() {
+            "Training cannot be steered here: the study is open for reading only."
+        } else if self.session.remote && !self.unfinished() {
+            "All replicates are done."
+        } else if self.session.remote && self.under_way() == 0 {
+            "No process trains this study now; `diffscope run` goes on with it."
+        } else {
             return Ok(());
-        }
-        if self.ending {
-            return Err("The study is ending after this epoch.".into());
-        }
-        let reason = self.session.read_only_reason.as_deref();
-        Err(reason.unwrap_or("Training cannot be steered here: the study is open for reading only.").into())
+        };
+        Err(reason.into())
     }
 
     fn steering(&self, action: Action) -> Result<(), String> {

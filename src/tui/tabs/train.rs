@@ -1,5 +1,6 @@
-//! How does training go? Replicates, forgetting counts, margins over epochs, and the log.
+//! How does training go? Replicates, GPUs, forgetting counts, margins over epochs, and the log.
 
+mod gpus;
 mod panes;
 mod replicates;
 
@@ -41,7 +42,13 @@ pub fn render(app: &App, view: &mut View, buf: &mut Buffer, body: Rect) -> Strin
     for (pane, area) in arrangement(app, body) {
         view.targets.push((area, Target::Pane(pane)));
         match pane {
-            0 => replicates::render(app, view, buf, area),
+            0 => {
+                let (replicates, gpus) = gpus::divide(app, area);
+                replicates::render(app, view, buf, replicates, gpus.is_some());
+                if let Some(area) = gpus {
+                    gpus::render(app, buf, area);
+                }
+            }
             1 => panes::forgetting(app, view, buf, area),
             2 => panes::margin(app, buf, area),
             _ => panes::log(app, buf, area),

@@ -45,11 +45,15 @@ impl Columns {
     }
 }
 
-/// Draws the pane.
-pub fn render(app: &App, view: &mut View, buf: &mut Buffer, area: Rect) {
+/// Draws the pane; the GPUs are named in its title where they have no pane of their own.
+pub fn render(app: &App, view: &mut View, buf: &mut Buffer, area: Rect, gpus_shown: bool) {
     let theme = app.theme;
-    let jobs = if app.session.commands.is_some() { format!(" · {} at once", app.jobs) } else { String::new() };
-    let title = vec![Span::styled("Replicates", theme.strong()), Span::styled(jobs, theme.dim())];
+    let known = app.session.commands.is_some() && !(app.session.remote && app.under_way() == 0);
+    let jobs = if known { format!(" · {} at once", app.jobs) } else { String::new() };
+    let mut title = vec![Span::styled("Replicates", theme.strong()), Span::styled(jobs, theme.dim())];
+    if !gpus_shown {
+        title.extend(super::gpus::words(&app.gpus).into_iter().map(|words| Span::styled(words, theme.dim())));
+    }
     let inner = pane(buf, area, theme, title, app.train.pane == 0);
     if inner.height < 2 {
         return;
@@ -155,7 +159,7 @@ fn last_column(app: &App, progress: &Progress, style: Style) -> (String, Style) 
             };
         }
         State::Finished if progress.seconds > 0.0 => format!("took {}", format::duration(progress.seconds)),
-        state => state.word().into(),
+        _ => progress.word().into(),
     };
     (text, style)
 }
