@@ -5,6 +5,7 @@ pub mod bench;
 pub mod data;
 pub mod demo;
 pub mod disk;
+pub mod fetch;
 pub mod launch;
 pub mod open;
 pub mod plan_text;

@@ -7,6 +7,8 @@ mod candle_peers;
 mod commands;
 mod configs;
 mod extending;
+#[cfg(feature = "hub")]
+mod fetch;
 mod kernels;
 mod kills;
 mod learner;
