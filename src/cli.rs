@@ -87,7 +87,7 @@ pub enum Command {
     /// Measure how fast this machine trains and scores.
     Bench(Bench),
     /// Data sources.
-    #[command(subcommand)]
+    #[command(subcommand, after_help = "Example:\n  diffscope data fetch cifar10")]
     Data(Data),
 }
 
@@ -278,6 +278,7 @@ fn at_least_one(text: &str) -> Result<usize, String> {
 #[derive(Debug, Subcommand)]
 pub enum Data {
     /// List the sources: what they hold, whether their files are there, and how to get them.
+    #[command(after_help = "Example:\n  diffscope data list")]
     List,
     /// Bring official files from the hub into the data folder.
     #[command(after_help = "\

@@ -96,9 +96,11 @@ mod bar {
                 eprintln!("{step}");
             }
             let amount = match (unit, total) {
-                (Unit::Bytes, Some(_)) => "{bar:30} {bytes}/{total_bytes} {bytes_per_sec} {eta}",
-                (Unit::Bytes, None) => "{spinner} {bytes} {bytes_per_sec}",
-                (Unit::Images, _) => "{bar:30} {human_pos}/{human_len} images",
+                (Unit::Bytes, Some(_)) => {
+                    "{wide_bar} {decimal_bytes}/{decimal_total_bytes} {decimal_bytes_per_sec} {eta}"
+                }
+                (Unit::Bytes, None) => "{spinner} {decimal_bytes} {decimal_bytes_per_sec}",
+                (Unit::Images, _) => "{wide_bar} {human_pos}/{human_len} images",
             };
             // A style that indicatif cannot read is a mistake of ours; its own style serves then.
             if let Ok(style) = ProgressStyle::with_template(&format!("{{msg}}  {amount}")) {
