@@ -91,7 +91,7 @@ pub enum Command {
     /// Measure how fast this machine trains and scores.
     Bench(Bench),
     /// Data sources.
-    #[command(subcommand)]
+    #[command(subcommand, after_help = "Example:\n  diffscope data fetch cifar10")]
     Data(Data),
 }
 
@@ -317,6 +317,37 @@ fn at_least_one(text: &str) -> Result<usize, String> {
 /// Data sources.
 #[derive(Debug, Subcommand)]
 pub enum Data {
+    /// List the sources: what they hold, whether their files are there, and how to get them.
+    #[command(after_help = "Example:\n  diffscope data list")]
+    List,
+    /// Bring official files from the hub into the data folder.
+    #[command(after_help = "\
+The files are made from the hub's copies and compared with the published digests; nothing is kept
+that differs. They go to $DIFFSCOPE_DATA (default ~/.cache/diffscope/data), where configs look.
+
+Examples:
+  diffscope data fetch cifar10
+  diffscope data fetch all
+  diffscope data fetch mnist --endpoint https://hub.example.org")]
+    Fetch {
+        /// Sources: cifar10, cifar100, fashion-mnist, mnist; or all.
+        #[arg(required = true, value_name = "NAME")]
+        names: Vec<String>,
+        /// The hub's address.
+        #[arg(
+            long,
+            value_name = "URL",
+            help = "The hub's address [default: $HF_ENDPOINT, else https://huggingface.co]"
+        )]
+        endpoint: Option<String>,
+    },
+    /// Compare the files at hand with the published digests.
+    #[command(after_help = "Examples:\n  diffscope data check cifar10\n  diffscope data check all")]
+    Check {
+        /// Sources: cifar10, cifar100, fashion-mnist, mnist; or all (those that are there).
+        #[arg(required = true, value_name = "NAME")]
+        names: Vec<String>,
+    },
     /// Make the embedded data set again from a full Fashion-MNIST folder, byte for byte.
     #[command(
         after_help = "Example:\n  diffscope data embed --from ~/.cache/diffscope/data/fashion-mnist --to assets/fashion-mnist-subset"

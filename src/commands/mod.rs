@@ -7,6 +7,7 @@ pub mod data;
 pub mod demo;
 pub mod detach;
 pub mod disk;
+pub mod fetch;
 pub mod launch;
 pub mod open;
 pub mod plan_text;

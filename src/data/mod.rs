@@ -4,10 +4,13 @@ pub mod augment;
 pub mod cifar;
 pub mod embedded;
 mod examples;
+#[cfg(feature = "hub")]
+pub mod hub;
 pub mod idx;
 mod input;
 pub mod loader;
 pub mod normalise;
+pub mod official;
 pub mod sources;
 pub mod subset;
 

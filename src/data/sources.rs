@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
+use super::official::{self, State};
 use super::{Dataset, cifar, embedded, idx, input, subset};
 use crate::error::nearest;
 use crate::study::config::DataConfig;
@@ -91,7 +92,7 @@ pub fn load(config: &DataConfig, seed: u64, data_home: &Path) -> Result<Dataset>
     let whole = match (source.folder, &config.path) {
         (Some(folder), path) => {
             let folder = path.clone().unwrap_or_else(|| data_home.join(folder));
-            check_folder(&folder)?;
+            check_folder(source, &folder, path.is_some())?;
             (source.read)(&folder)?
         }
         (None, None) => (source.read)(data_home)?,
@@ -105,13 +106,29 @@ pub fn load(config: &DataConfig, seed: u64, data_home: &Path) -> Result<Dataset>
     }
 }
 
-fn check_folder(folder: &Path) -> Result<()> {
+/// Whether the files are there; where they are not, the error says which command brings them.
+fn check_folder(source: &Source, folder: &Path, chosen: bool) -> Result<()> {
     match std::fs::metadata(folder) {
-        Ok(found) if found.is_dir() => Ok(()),
-        Ok(_) => Err(Error::file(folder, "expected a folder with the source's files")),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Err(input::not_found(folder)),
-        Err(error) => Err(Error::io(folder)(error)),
+        Ok(found) if !found.is_dir() => return Err(Error::file(folder, "expected a folder with the source's files")),
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(Error::io(folder)(error)),
+        _ => {}
     }
+    let missing = match official::find(source.name).map(|set| set.state(folder)) {
+        Some(State::Missing) => folder.to_path_buf(),
+        Some(State::Incomplete(name)) => folder.join(name),
+        None if !folder.exists() => folder.to_path_buf(),
+        _ => return Ok(()),
+    };
+    if official::find(source.name).is_none() || !cfg!(feature = "hub") {
+        return Err(input::not_found(&missing));
+    }
+    let command = format!("`diffscope data fetch {}`", source.name);
+    let advice = if chosen {
+        format!("point `[data] path` to the official files, or leave it out and run {command}")
+    } else {
+        format!("{command} brings the official files (or point `[data] path` or $DIFFSCOPE_DATA to where they are)")
+    };
+    Err(Error::file(missing, format!("not found; {advice}")))
 }
 
 /// Where the user's data lie: `$DIFFSCOPE_DATA`, else `$XDG_CACHE_HOME/diffscope/data`, else `~/.cache/diffscope/data`.
@@ -164,6 +181,23 @@ mod tests {
         let path = Some(home.path().join("elsewhere"));
         let message = load(&DataConfig { path, ..config("cifar10") }, 0, home.path()).unwrap_err().to_string();
         assert!(message.contains("elsewhere"), "{message}");
+    }
+
+    #[test]
+    #[cfg(feature = "hub")]
+    fn missing_files_are_named_with_the_command_that_brings_them() {
+        let home = tempfile::tempdir().unwrap();
+        let message = |config: &DataConfig| load(config, 0, home.path()).unwrap_err().to_string();
+        for (source, folder) in SOURCES.iter().filter_map(|source| Some((source.name, source.folder?))) {
+            let (missing, command) = (message(&config(source)), format!("`diffscope data fetch {source}` brings"));
+            assert!(missing.contains(&command) && missing.contains(folder), "{missing}");
+        }
+        std::fs::create_dir(home.path().join("mnist")).unwrap();
+        std::fs::write(home.path().join("mnist/train-images.idx3-ubyte.gz"), "").unwrap();
+        let incomplete = message(&config("mnist"));
+        assert!(incomplete.contains("mnist/train-labels-idx1-ubyte: not found"), "{incomplete}");
+        let chosen = message(&DataConfig { path: Some(home.path().join("elsewhere")), ..config("cifar100") });
+        assert!(chosen.contains("leave it out and run `diffscope data fetch cifar100`"), "{chosen}");
     }
 
     #[test]

@@ -8,6 +8,8 @@ mod commands;
 mod configs;
 mod ctl;
 mod extending;
+#[cfg(feature = "hub")]
+mod fetch;
 mod full;
 mod kernels;
 mod kills;
