@@ -45,9 +45,8 @@ pub fn all_progress(folder: &StudyFolder, plan: &Plan) -> Vec<Progress> {
 
 /// What is known of every replicate without the folder.
 fn queued(plan: &Plan) -> impl Iterator<Item = Progress> {
-    let queued = |replicate: &ReplicatePlan| {
-        Progress::queued(replicate.id.clone(), replicate.key.seed(), replicate.recipe.epochs)
-    };
+    let queued =
+        |replicate: &ReplicatePlan| Progress::queued(replicate.id.clone(), replicate.key.seed(), replicate.timetable);
     plan.replicates.iter().map(queued)
 }
 
@@ -134,20 +133,21 @@ fn recomputed(
     observed: usize,
 ) -> Result<Option<LiveScores>> {
     let epoch = progress.epochs_done;
-    let Some(last) = (epoch as usize).checked_sub(1) else { return Ok(None) };
+    let rows = progress.timetable.rows_after(epoch);
+    let Some(last) = (rows as usize).checked_sub(1) else { return Ok(None) };
     let Some(observations) = folder.replicate(&progress.id).open_observations()? else { return Ok(None) };
     let (count, classes) = (examples.labels.len(), examples.class_names.len());
-    let observer = |spec: &ScoreSpec| spec.observer(count, observed, classes, progress.epochs);
+    let observer = |spec: &ScoreSpec| spec.observer(count, observed, classes, &progress.timetable);
     let mut observers: Vec<_> = specs.iter().map(observer).collect();
-    replay(&mut observers, &observations, epoch, &examples.labels)?;
+    replay(&mut observers, &observations, rows, &examples.labels)?;
     let values = observers.iter().map(|observer| observer.values()).collect();
     Ok(Some(LiveScores { epoch, values, predicted: observations.row(last)?.predicted }))
 }
 
-/// Margin quantiles over the training examples, an entry per epoch done.
+/// Margin quantiles over the training examples, an entry per row so far.
 fn margins_of(folder: &StudyFolder, progress: &Progress, examples: &Examples) -> Result<Vec<MarginQuantiles>> {
     let Some(observations) = folder.replicate(&progress.id).open_observations()? else { return Ok(Vec::new()) };
-    margin_history(&observations, progress.epochs_done, examples.train)
+    margin_history(&observations, progress.timetable.rows_after(progress.epochs_done), examples.train)
 }
 
 /// The scores of a model over its finished, finite replicates, for the training (`train`) or test examples.

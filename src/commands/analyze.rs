@@ -80,7 +80,7 @@ impl Gathered {
     /// Adds a study's models, `beside` others with its name in front of theirs; gives the study's name.
     fn add(&mut self, dir: &Path, beside: bool, role: &'static str) -> Result<String> {
         let folder = StudyFolder::open(dir)?;
-        let plan = Plan::new(&folder.record().config)?;
+        let plan = Plan::new(&folder.record().config, folder.record().train)?;
         let examples = results::examples(&folder)?;
         let views = results::views(&folder, &plan, &examples);
         let name = plan.config.name.clone();

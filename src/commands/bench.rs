@@ -12,6 +12,7 @@ use crate::nn::kernels::neighbours;
 use crate::nn::{CpuKernels, InstructionSet, Objective, Real, SgdStep};
 use crate::random::Key;
 use crate::scores::{self, Observer, Record};
+use crate::study::Timetable;
 use crate::study::config::{NormInit, Observe};
 use crate::train::learner::{Images, Learner};
 use crate::{Error, Result};
@@ -149,7 +150,9 @@ struct Pass {
 impl Pass {
     fn new(job: cli::BenchJob, dataset: Arc<Dataset>, learner: Learner<CpuKernels<f32>>, key: Key) -> Result<Self> {
         let specs = scores::resolve(&toml::Table::new(), Observe::Minibatch)?;
-        let observers = specs.iter().map(|spec| spec.observer(dataset.len(), dataset.train, CLASSES, 1)).collect();
+        let epoch = Timetable::of_epochs(1, 1);
+        let observer = |spec: &scores::ScoreSpec| spec.observer(dataset.len(), dataset.train, CLASSES, &epoch);
+        let observers = specs.iter().map(observer).collect();
         let (batch, record) = (Record::default(), Record::default());
         Ok(Self { job, dataset, learner, key, epoch: 0, observers, batch, record, values: Vec::new() })
     }

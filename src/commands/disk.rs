@@ -15,7 +15,7 @@ pub fn needed(prepared: &Prepared) -> Result<u64> {
     for replicate in prepared.plan.replicates.iter().filter(|replicate| !lies(&replicate.id)) {
         let observed = if replicate.recipe.observe == Observe::Sweep { examples } else { dataset.train as u64 };
         let predicted = if classes > 256 { 2 } else { 1 };
-        let rows = u64::from(replicate.recipe.epochs) * observed * (4 + 4 + 2 + predicted);
+        let rows = u64::from(replicate.timetable.rows) * observed * (4 + 4 + 2 + predicted);
         let layout = planned(&replicate.model, dataset)?;
         let weights = (layout.parameter_count() + layout.statistic_count()) as u64 * 4;
         // Weights, and a checkpoint with momentum and accumulators that is replaced whole.

@@ -13,6 +13,8 @@ use crate::store::examples::ExampleTable;
 use crate::store::folder::{StudyFolder, StudyRecord};
 use crate::store::places;
 use crate::store::record::State;
+use crate::study::config::BatchSize;
+use crate::study::recipe::FULL_CHUNK;
 use crate::study::{Config, Plan, ReplicateId, Shard};
 use crate::train::board::Board;
 use crate::train::events::Event;
@@ -39,10 +41,11 @@ impl Prepared {
     /// # Errors
     /// Bad data, or a model that cannot take images of this size.
     pub fn new(config: &Config, dir: PathBuf) -> Result<Self> {
-        let plan = Plan::new(config)?;
         let dataset = crate::data::load(&config.data, config.train.seed, &crate::data::sources::data_home())?;
-        for model in &config.models {
-            planned(&model.name, &dataset)?;
+        let plan = Plan::new(config, dataset.train)?;
+        for (index, model) in config.models.iter().enumerate() {
+            let layout = planned(&model.name, &dataset)?;
+            check_full_batch(config, index, &layout, dataset.train)?;
         }
         Ok(Self { plan: Arc::new(plan), dataset: Arc::new(dataset), dir, shard: None })
     }
@@ -113,6 +116,21 @@ fn show_foreign_work(context: &Context, id: &ReplicateId, outcome: &Outcome, exa
         _ => {}
     }
     Ok(())
+}
+
+/// Refuses full-batch descent where batch norm would see other moments than those of the full batch.
+fn check_full_batch(config: &Config, index: usize, layout: &Layout, train: usize) -> Result<()> {
+    let Some(model) = config.models.get(index) else { return Ok(()) };
+    let full = config.train.recipe(model).batch_size == BatchSize::Full;
+    if !full || layout.statistic_count() == 0 || train <= FULL_CHUNK {
+        return Ok(());
+    }
+    let key = if model.batch_size.is_some() { format!("model.{index}.batch_size") } else { "train.batch_size".into() };
+    Err(Error::Usage(format!(
+        "{key}: {} has batch norm, whose moments are those of the batch, and a full batch of {train} examples goes through \
+         in parts of {FULL_CHUNK}; use a model without batch norm, a number, or a [data] limit of at most {FULL_CHUNK}",
+        model.label()
+    )))
 }
 
 /// The tables of a model for a data set; nothing is allocated.

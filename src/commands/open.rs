@@ -33,7 +33,7 @@ pub fn open(options: &cli::Open, look: &cli::Screen) -> Result<Exit> {
     };
     let folder = StudyFolder::open(&dir)?;
     let record = folder.record();
-    let plan = Arc::new(Plan::new(&record.config)?);
+    let plan = Arc::new(Plan::new(&record.config, record.train)?);
     let examples = Arc::new(results::examples(&folder)?);
     let (dataset, missing) = match dataset_of(record, options.data.as_deref()) {
         Ok(dataset) => (Some(Arc::new(dataset)), None),

@@ -5,10 +5,12 @@ use std::time::Instant;
 
 use super::disk;
 use super::launch::{Prepared, all_cores, planned};
-use crate::nn::{CpuKernels, Objective, SgdStep};
-use crate::scores::{Record, logit_epochs};
-use crate::study::config::{ModelConfig, Observe};
+use crate::nn::{CpuKernels, SgdStep};
+use crate::scores::{Record, ScoreSpec, logit_epochs};
+use crate::study::Timetable;
+use crate::study::config::{Augment, BatchSize, Loss, ModelConfig, Observe, Recipe};
 use crate::study::plan::ReplicatePlan;
+use crate::study::recipe::FULL_CHUNK;
 use crate::train::learner::{Images, Learner};
 use crate::{Error, Result, data};
 
@@ -42,7 +44,7 @@ pub fn describe(prepared: &Prepared, jobs: Option<usize>) -> Result<String> {
         let here = plan.replicates.iter().filter(|replicate| replicate.id.label == model.label()).count();
         total += seconds * here as f64;
         longest = longest.max(seconds);
-        line_of(&mut text, prepared, (model, here), first, seconds)?;
+        describe_model(&mut text, prepared, (model, here), first, seconds)?;
     }
     for warning in plan.warnings() {
         let _ = writeln!(text, "  note: {warning}");
@@ -60,7 +62,7 @@ pub fn describe(prepared: &Prepared, jobs: Option<usize>) -> Result<String> {
     Ok(text)
 }
 
-fn line_of(
+fn describe_model(
     text: &mut String,
     prepared: &Prepared,
     (model, here): (&ModelConfig, usize),
@@ -68,55 +70,114 @@ fn line_of(
     seconds: f64,
 ) -> Result<()> {
     let parameters = planned(&model.name, &prepared.dataset)?.parameter_count();
+    let plural = if here == 1 { "" } else { "s" };
     let _ = writeln!(
         text,
-        "  {}: {here} replicate{} of {} ({parameters} parameters), {} epochs, batch {}, first seed {:016x}, {} each",
+        "  {}: {here} replicate{plural} of {} ({parameters} parameters), first seed {:016x}, {} each",
         model.label(),
-        if here == 1 { "" } else { "s" },
         model.name,
-        first.recipe.epochs,
-        first.recipe.batch_size,
         first.key.seed(),
         duration(seconds)
     );
+    let _ = writeln!(text, "    {}; {}", course(first, prepared.dataset.train), schedule(&first.recipe));
+    let _ = writeln!(text, "    passes: {}", passes(first, &prepared.plan.scores));
     Ok(())
+}
+
+/// How long, and on what batches.
+fn course(first: &ReplicatePlan, train: usize) -> String {
+    let Timetable { epochs, steps, steps_per_epoch, .. } = first.timetable;
+    let batch = match first.recipe.batch_size {
+        BatchSize::Full if train > FULL_CHUNK => format!("all {train} examples, {FULL_CHUNK} at a time"),
+        BatchSize::Full => format!("all {train} examples"),
+        BatchSize::Examples(size) => format!("batches of {size}"),
+    };
+    let loss = match first.recipe.loss {
+        Loss::CrossEntropy => "cross-entropy",
+        Loss::ZeroHinge => "0-hinge",
+    };
+    let cut = if first.timetable.steps_in(epochs) < steps_per_epoch { ", the last one cut" } else { "" };
+    format!("{steps} steps in {epochs} epochs{cut}, on {batch}, {loss}")
+}
+
+/// Learning rate and augmentation.
+fn schedule(recipe: &Recipe) -> String {
+    let optimizer = &recipe.optimizer;
+    let milestones: Vec<String> = optimizer.milestones.iter().map(ToString::to_string).collect();
+    let drops = if milestones.is_empty() {
+        String::new()
+    } else {
+        format!(", times {} after {} {}", optimizer.gamma, milestones.join(", "), recipe.length.unit())
+    };
+    let augment = match recipe.augment {
+        Augment { crop: 0, flip: false } => "no augmentation".to_owned(),
+        Augment { crop: 0, flip: true } => "flips".to_owned(),
+        Augment { crop, flip: false } => format!("crops of {crop}"),
+        Augment { crop, flip: true } => format!("crops of {crop} and flips"),
+    };
+    format!("rate {}{drops}; {augment}", optimizer.lr)
+}
+
+/// What is computed besides training.
+fn passes(first: &ReplicatePlan, scores: &[ScoreSpec]) -> String {
+    let timetable = &first.timetable;
+    let looks = timetable.looks_after(timetable.epochs);
+    let looks = match first.recipe.observe {
+        Observe::Sweep => format!("{looks} sweeps over all examples"),
+        Observe::Minibatch => format!("{looks} over the test examples"),
+    };
+    let every = if timetable.every > 1 { format!(" (every {} epochs)", timetable.every) } else { String::new() };
+    let epochs: Vec<String> = logit_epochs(scores, timetable.epochs).iter().map(ToString::to_string).collect();
+    let asked = match epochs.len() {
+        0 => String::new(),
+        _ => format!(", logits of all examples after epoch {}", epochs.join(", ")),
+    };
+    format!("{looks}{every}{asked}, final logits")
 }
 
 /// Seconds that one replicate takes on one core, from a few real steps.
 fn seconds_of(prepared: &Prepared, replicate: &ReplicatePlan) -> Result<f64> {
-    let dataset = &prepared.dataset;
+    let (dataset, timetable) = (&prepared.dataset, &replicate.timetable);
+    let (per_trained, per_evaluated) = seconds_per_example(prepared, replicate)?;
+    let looked_at = if replicate.recipe.observe == Observe::Sweep { dataset.len() } else { dataset.test() };
+    let looks = f64::from(timetable.looks_after(timetable.epochs));
+    // The final logits are a pass too.
+    let asked = logit_epochs(&prepared.plan.scores, timetable.epochs).len() + 1;
+    let evaluated = looks * looked_at as f64 + (asked * dataset.len()) as f64;
+    Ok(timetable.length() * dataset.train as f64 * per_trained + evaluated * per_evaluated)
+}
+
+/// Seconds for an example in training, and in a pass without.
+fn seconds_per_example(prepared: &Prepared, replicate: &ReplicatePlan) -> Result<(f64, f64)> {
+    let (dataset, recipe) = (&prepared.dataset, &replicate.recipe);
     let model = crate::models::parse(&replicate.model).map_err(Error::Usage)?;
-    let mut learner =
-        Learner::new(CpuKernels::<f32>::new().on(dataset.clone()), &model, dataset.shape, dataset.classes())?;
-    learner.initialise(&replicate.key, replicate.recipe.norm_init)?;
-    let order = crate::data::order(&replicate.key, 1, dataset.train);
-    let batch = order.get(..replicate.recipe.batch_size.min(order.len())).unwrap_or(&order);
+    let kernels = CpuKernels::<f32>::new().on(dataset.clone());
+    let mut learner = Learner::new(kernels, &model, dataset.shape, dataset.classes())?;
+    learner.initialise(&replicate.key, recipe.norm_init)?;
+    let order = data::order(&replicate.key, 1, dataset.train);
+    let batch = order.get(..recipe.batch_size.at_once().min(order.len())).unwrap_or(&order);
     let labels: Vec<u16> = batch.iter().filter_map(|place| dataset.labels.get(*place as usize).copied()).collect();
     let (mut views, mut seen, mut logits) = (Vec::new(), Record::default(), Vec::new());
     let sgd = SgdStep { rate: 0.0, momentum: 0.0, weight_decay: 0.0 };
-    let (mut training, mut evaluating) = (Instant::now(), 0.0);
+    let mut training = Instant::now();
     for step in 0..=TIMED_STEPS {
         if step == 1 {
             training = Instant::now();
         }
-        data::draw_views(batch, replicate.recipe.augment, &replicate.key, 1, &mut views);
+        data::draw_views(batch, recipe.augment, &replicate.key, 1, &mut views);
         let images = Images::Of { positions: batch, views: &views };
-        learner.train_step(images, &labels, Objective::CrossEntropy, sgd)?;
+        learner.train_step(images, &labels, recipe.loss.into(), sgd)?;
         learner.take_record(&mut seen)?;
     }
     let per_trained = training.elapsed().as_secs_f64() / (TIMED_STEPS * batch.len()) as f64;
+    let mut per_evaluated = 0.0;
     for _ in 0..2 {
         let start = Instant::now();
         learner.evaluate(Images::Of { positions: batch, views: &[] })?;
         learner.collect(&mut logits)?;
-        evaluating = start.elapsed().as_secs_f64() / batch.len() as f64;
+        per_evaluated = start.elapsed().as_secs_f64() / batch.len() as f64;
     }
-    let epochs = f64::from(replicate.recipe.epochs);
-    let observed = if replicate.recipe.observe == Observe::Sweep { dataset.len() } else { dataset.test() };
-    // The final logits are a pass too.
-    let asked = logit_epochs(&prepared.plan.scores, replicate.recipe.epochs).len() + 1;
-    let evaluated = epochs * observed as f64 + (asked * dataset.len()) as f64;
-    Ok(epochs * dataset.train as f64 * per_trained + evaluated * evaluating)
+    Ok((per_trained, per_evaluated))
 }
 
 /// A duration for people, such as `2 h 05 min`.

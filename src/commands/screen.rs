@@ -19,6 +19,7 @@ use crate::{Result, cli};
 /// Histories of examples, from the study's folder.
 struct FolderHistory {
     folder: StudyFolder,
+    plan: Arc<Plan>,
 }
 
 impl HistorySource for FolderHistory {
@@ -28,7 +29,9 @@ impl HistorySource for FolderHistory {
             return Ok(History::default());
         };
         let Some(observations) = dir.open_observations()? else { return Ok(History::default()) };
-        let history = observations.history(example, record.epochs_done as usize)?;
+        let planned = self.plan.replicates.iter().find(|replicate| replicate.id == *id);
+        let rows = planned.map_or(0, |replicate| replicate.timetable.rows_after(record.epochs_done));
+        let history = observations.history(example, rows as usize)?;
         Ok(History { margin: history.margin, predicted: history.predicted })
     }
 
@@ -56,17 +59,22 @@ pub fn session(folder: &StudyFolder, plan: &Arc<Plan>, examples: &Arc<Examples>,
         dataset: None,
         examples: examples.clone(),
         scores: plan.scores.iter().map(column).collect(),
-        milestones: plan.config.train.optimizer.milestones.clone(),
+        milestones: milestones(plan),
         board: board.clone(),
         events: None,
         commands: None,
         remote: false,
         jobs: 0,
-        history: Arc::new(FolderHistory { folder: folder.clone() }),
+        history: Arc::new(FolderHistory { folder: folder.clone(), plan: plan.clone() }),
         correlate: Arc::new(correlate),
         afresh: false,
         notice: None,
     }
+}
+
+/// After how many epochs each model's learning rate drops.
+fn milestones(plan: &Plan) -> Vec<(String, Vec<f64>)> {
+    plan.firsts().map(|replicate| (replicate.id.label.clone(), replicate.milestones())).collect()
 }
 
 /// Shows a running study until it is left; ends the crew in the way that was asked for. True: run it afresh.

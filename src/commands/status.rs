@@ -18,7 +18,7 @@ use crate::{Result, VERSION, cli};
 /// A folder that is no study, or files in it that cannot be read.
 pub fn status(options: &cli::Status) -> Result<Exit> {
     let folder = StudyFolder::open(&options.dir)?;
-    let plan = Plan::new(&folder.record().config)?;
+    let plan = Plan::new(&folder.record().config, folder.record().train)?;
     let progress = results::all_progress(&folder, &plan);
     if options.json {
         let value = serde_json::json!({

@@ -2,6 +2,7 @@
 
 use super::{Kind, Need, Observation, Observer, Record, ScoreKind, Sizes};
 use crate::scores::Harder;
+use crate::study::Timetable;
 
 /// What all scores of trajectories share, for their lines in the registry.
 pub(super) const TRAJECTORY: ScoreKind = ScoreKind {
@@ -24,7 +25,7 @@ pub(super) fn over_time(sizes: Sizes, of: fn(&Observation) -> f64) -> Box<dyn Ob
 pub(super) fn over_epochs(sizes: Sizes, until: Option<u32>, of: fn(&Observation) -> f64) -> Box<dyn Observer> {
     Box::new(MeanOverTime {
         examples: sizes.examples,
-        end: sizes.epochs,
+        timetable: sizes.timetable,
         until,
         of,
         sum: sizes.zeros(),
@@ -34,7 +35,7 @@ pub(super) fn over_epochs(sizes: Sizes, until: Option<u32>, of: fn(&Observation)
 
 struct MeanOverTime {
     examples: usize,
-    end: u32,
+    timetable: Timetable,
     until: Option<u32>,
     of: fn(&Observation) -> f64,
     sum: Vec<f64>,
@@ -43,7 +44,7 @@ struct MeanOverTime {
 
 impl Observer for MeanOverTime {
     fn observe(&mut self, t: u32, record: &Record, labels: &[u16]) {
-        if self.until.is_some_and(|until| t >= until) {
+        if self.until.is_some_and(|until| self.timetable.epoch_of(t) > until) {
             return;
         }
         for (sum, observation) in self.sum.iter_mut().zip(record.observations(labels)) {
@@ -53,7 +54,7 @@ impl Observer for MeanOverTime {
     }
 
     fn values(&self) -> Vec<f32> {
-        let exists = self.until.is_none_or(|until| until <= self.end);
+        let exists = self.until.is_none_or(|until| until <= self.timetable.epochs);
         let count = if exists { count(&self.count) } else { f64::NAN };
         super::padded(self.examples, self.sum.iter().map(|sum| sum / count))
     }

@@ -24,6 +24,8 @@ mod spec;
 mod tests;
 mod variability;
 
+use crate::study::Timetable;
+
 pub use observation::{Observation, Record};
 pub use settings::{Domain, Setting, Settings};
 pub use spec::{ScoreSpec, logit_epochs, resolve};
@@ -133,8 +135,8 @@ pub struct Sizes {
     pub observed: usize,
     /// Classes.
     pub classes: usize,
-    /// Epochs of the whole training.
-    pub epochs: u32,
+    /// Epochs of the whole training, and which of them are observed.
+    pub timetable: Timetable,
 }
 
 impl Sizes {

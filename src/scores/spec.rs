@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use super::settings::Settings;
 use super::{Harder, Kind, LATER, Need, Observer, REGISTRY, ScoreKind, Sizes};
 use crate::error::did_you_mean;
+use crate::study::Timetable;
 use crate::study::config::Observe;
 use crate::{Error, Result};
 
@@ -50,9 +51,16 @@ impl ScoreSpec {
     }
 
     /// A fresh observer for a data set of `examples`, of which positions `0..observed` are observed, and a training
-    /// of `epochs`.
-    pub fn observer(&self, examples: usize, observed: usize, classes: usize, epochs: u32) -> Box<dyn Observer> {
-        (self.kind.observer)(&self.settings, Sizes { examples, observed: observed.min(examples), classes, epochs })
+    /// of that length.
+    pub fn observer(
+        &self,
+        examples: usize,
+        observed: usize,
+        classes: usize,
+        timetable: &Timetable,
+    ) -> Box<dyn Observer> {
+        let (observed, timetable) = (observed.min(examples), *timetable);
+        (self.kind.observer)(&self.settings, Sizes { examples, observed, classes, timetable })
     }
 
     /// What a user should know before a training of `epochs`: that this score will have no values.
@@ -63,19 +71,21 @@ impl ScoreSpec {
     }
 
     /// All that defines the stored numbers, for the file that holds them: two scores are comparable where these agree.
-    pub fn conventions(&self) -> serde_json::Value {
+    pub fn conventions(&self, timetable: &Timetable) -> serde_json::Value {
         let observations = match (self.kind.kind, self.observe) {
             (Kind::Prediction, _) => "a pass of its own: eval mode, plain input",
             (Kind::Trajectory, Observe::Minibatch) => "minibatch: train mode, augmented input, once per epoch",
             (Kind::Trajectory, Observe::Sweep) => "sweep: eval mode, plain input, after each epoch",
         };
+        let seldom = self.kind.kind == Kind::Trajectory && timetable.every > 1;
+        let every = if seldom { format!(", of every {} epochs one", timetable.every) } else { String::new() };
         serde_json::json!({
             "base": self.kind.name,
             "harder": self.kind.harder.name(),
             "definition": self.kind.definition,
             "source": self.kind.citation,
             "settings": self.settings.to_json(),
-            "observations": observations,
+            "observations": format!("{observations}{every}"),
         })
     }
 }

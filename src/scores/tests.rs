@@ -12,6 +12,11 @@ fn specs(text: &str) -> crate::Result<Vec<ScoreSpec>> {
     resolve(&text.parse().unwrap(), Observe::Minibatch)
 }
 
+/// A training of whole epochs, each observed.
+fn epochs(epochs: usize) -> Timetable {
+    Timetable::of_epochs(epochs as u32, 1)
+}
+
 fn names(text: &str) -> Vec<String> {
     specs(text).unwrap().into_iter().map(|spec| spec.name).collect()
 }
@@ -107,7 +112,7 @@ const ALL: &str = "aum = [{}, { space = 'logit' }, { until = 2 }]
 
 /// The value of a score for `c_t = 1` where the text has a `1`.
 fn from_correctness(spec: &ScoreSpec, correct: &str) -> f32 {
-    let mut observer = spec.observer(1, 1, 2, correct.len() as u32);
+    let mut observer = spec.observer(1, 1, 2, &epochs(correct.len()));
     for (t, c) in (0..).zip(correct.chars()) {
         let z = if c == '1' { vec![0.0, 1.0] } else { vec![1.0, 0.0] };
         observer.observe(t, &record(&[z], &[1]), &[1]);
@@ -133,7 +138,7 @@ fn the_hand_vectors_of_seven_observations_hold() {
 #[test]
 fn a_score_without_history_or_observation_is_nan() {
     for spec in specs(ALL).unwrap() {
-        let mut observer = spec.observer(3, 2, 2, 4);
+        let mut observer = spec.observer(3, 2, 2, &epochs(4));
         assert!(observer.values().iter().all(|value| value.is_nan()), "{}", spec.name);
         for t in 0..4 {
             observer.observe(t, &record(&[vec![0.0, 1.0], vec![1.0, 0.0]], &[1, 1]), &[1, 1, 0]);
@@ -146,7 +151,7 @@ fn a_score_without_history_or_observation_is_nan() {
 #[test]
 fn a_loss_that_is_not_finite_spoils_its_example_and_no_other() {
     for spec in specs(ALL).unwrap() {
-        let mut observer = spec.observer(4, 4, 2, 2);
+        let mut observer = spec.observer(4, 4, 2, &epochs(2));
         let bad = Record {
             loss: vec![f32::NAN, f32::INFINITY, 0.5, 0.5],
             margin: vec![f32::NAN, f32::NEG_INFINITY, 0.4, f32::NAN],
@@ -218,7 +223,7 @@ fn an_epoch_past_the_end_warns_and_gives_nan() {
     assert!(warned.len() == 2 && warned[0].contains("`aum.until80`") && warned[1].contains("epoch 20"), "{warned:?}");
     assert!(specs(text).unwrap().iter().all(|spec| spec.warning(80).is_none()));
     assert_eq!(logit_epochs(&specs(text).unwrap(), 2).into_iter().collect::<Vec<_>>(), [0]);
-    let mut observer = one(text, "aum.until80").observer(1, 1, 2, 2);
+    let mut observer = one(text, "aum.until80").observer(1, 1, 2, &epochs(2));
     observer.observe(0, &record(&[vec![0.0, 1.0]], &[1]), &[1]);
     assert!(observer.values()[0].is_nan());
 }
@@ -228,18 +233,36 @@ fn conventions_tell_apart_what_must_not_be_averaged_together() {
     let mut seen: Vec<serde_json::Value> = Vec::new();
     for observe in [Observe::Minibatch, Observe::Sweep] {
         for spec in resolve(&ALL.parse().unwrap(), observe).unwrap() {
-            let conventions = spec.conventions();
+            let conventions = spec.conventions(&epochs(9));
             assert!(!seen.contains(&conventions), "{conventions}");
             assert!(conventions["definition"].as_str().unwrap().len() > 10, "{conventions}");
             assert!(conventions["source"].as_str().unwrap().contains("20"), "{conventions}");
             seen.push(conventions);
+            let seldom = spec.conventions(&Timetable { every: 3, rows: 3, ..epochs(9) });
+            assert!(!seen.contains(&seldom), "every third epoch is another history: {seldom}");
         }
     }
 }
 
 #[test]
+fn epochs_in_settings_are_epochs_where_only_some_are_observed() {
+    let seldom = Timetable { every: 3, rows: 3, ..epochs(8) };
+    let value = |until: u32| {
+        let text = format!("aum = {{ space = 'logit', until = {until} }}");
+        let mut observer = one(&text, &format!("aum.logit.until{until}")).observer(1, 1, 2, &seldom);
+        // Observed after epochs 3, 6 and 8.
+        for (t, margin) in [(0, 1.0), (1, 2.0), (2, 6.0)] {
+            observer.observe(t, &record(&[vec![0.0, margin]], &[1]), &[1]);
+        }
+        observer.values()[0]
+    };
+    assert_eq!([3, 5, 6, 7, 8].map(value), [1.0, 1.0, 1.5, 1.5, 3.0]);
+    assert!(value(2).is_nan() && value(9).is_nan(), "before the first look, past the end");
+}
+
+#[test]
 fn el2n_keeps_the_pass_of_its_own_epoch_for_all_examples() {
-    let mut observer = one("el2n = { epoch = 1 }", "el2n@1").observer(2, 1, 2, 4);
+    let mut observer = one("el2n = { epoch = 1 }", "el2n@1").observer(2, 1, 2, &epochs(4));
     observer.logits(0, &[9.0, 0.0, 0.0, 9.0], &[0, 0]);
     assert!(observer.values().iter().all(|value| value.is_nan()));
     observer.logits(1, &[0.0, 0.0, 0.0, 0.0], &[0, 1]);
@@ -260,7 +283,8 @@ proptest! {
     #[test]
     fn online_scores_equal_an_f64_log_of_the_logits((labels, epochs) in histories(), kill_at in 0_usize..9) {
         let examples = labels.len() + EXAMPLES_WITHOUT_OBSERVATIONS;
-        let observer = |spec: &ScoreSpec| spec.observer(examples, labels.len(), epochs[0][0].len(), epochs.len() as u32);
+        let course = super::tests::epochs(epochs.len());
+        let observer = |spec: &ScoreSpec| spec.observer(examples, labels.len(), epochs[0][0].len(), &course);
         for spec in specs(ALL).unwrap() {
             let (mut whole, mut online) = (observer(&spec), observer(&spec));
             for (t, logits) in epochs.iter().enumerate() {
@@ -292,7 +316,7 @@ proptest! {
 
     #[test]
     fn el2n_is_at_most_the_root_of_two(logits in prop::collection::vec(-1e4_f32..1e4, 2..12), label in 0_u16..2) {
-        let mut observer = one("el2n = { epoch = 0 }", "el2n@0").observer(1, 1, logits.len(), 1);
+        let mut observer = one("el2n = { epoch = 0 }", "el2n@0").observer(1, 1, logits.len(), &epochs(1));
         observer.logits(0, &logits, &[label]);
         prop_assert!(f64::from(observer.values()[0]) <= f64::from(2.0_f32.sqrt()));
     }

@@ -253,6 +253,7 @@ fn folders_in(path: &Path) -> Result<Vec<String>> {
 mod tests {
     use super::*;
     use crate::store::record::State;
+    use crate::study::config::BatchSize;
     use proptest::prelude::*;
 
     fn record() -> StudyRecord {
@@ -319,7 +320,7 @@ mod tests {
         more.config.models = vec![others.config.models[0].clone(), more.config.models[0].clone()];
         assert_eq!(StudyFolder::open(folder.path()).unwrap().record(), &more);
         let mut other = StudyRecord { numerics: NUMERICS + 1, data_digest: "def".into(), ..more.clone() };
-        other.config.train.batch_size = 77;
+        other.config.train.batch_size = BatchSize::Examples(77);
         let error = study.update(&other).unwrap_err().to_string();
         for expected in ["train.batch_size: 128 -> 77", "abc -> def", "numerics version: 1 -> 2", "--dir"] {
             assert!(error.contains(expected), "{error} lacks {expected}");

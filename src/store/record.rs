@@ -76,8 +76,14 @@ pub struct ReplicateRecord {
     pub epochs: u32,
     /// Steps done in the current epoch.
     pub step: usize,
-    /// Steps in an epoch.
+    /// Steps in a whole epoch.
     pub steps: usize,
+    /// Steps in all: a last epoch may be cut.
+    pub total_steps: u64,
+    /// Epochs from one look (line, test, observations) to the next; the last epoch is looked at too.
+    pub observe_every: u32,
+    /// Rows of the observations that count so far.
+    pub rows: u32,
     /// Training examples per second, lately.
     #[serde(deserialize_with = "number")]
     pub examples_per_s: f64,
@@ -124,25 +130,25 @@ fn number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
     Ok(Option::deserialize(deserializer)?.unwrap_or(f64::NAN))
 }
 
-/// A line of `epochs.jsonl`.
+/// A line of `epochs.jsonl`, one for every epoch that is looked at.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct EpochLine {
     /// From 1.
     pub epoch: u32,
-    /// Learning rate of the epoch.
+    /// Learning rate of the epoch's last step.
     #[serde(deserialize_with = "number")]
     pub lr: f64,
-    /// Mean loss over the epoch's steps (null: not finite).
+    /// Mean cross-entropy over the epoch's steps, whatever is minimised (null: not finite).
     pub train_loss: Option<f64>,
     /// Share right over the epoch's steps.
     #[serde(deserialize_with = "number")]
     pub train_accuracy: f64,
-    /// Mean loss on the test examples at the epoch's end (null: not finite).
+    /// Mean cross-entropy on the test examples at the epoch's end (null: not finite).
     pub test_loss: Option<f64>,
     /// Share of test examples right at the epoch's end.
     #[serde(deserialize_with = "number")]
     pub test_accuracy: f64,
-    /// Seconds that the epoch took.
+    /// Seconds that this epoch took.
     #[serde(deserialize_with = "number")]
     pub seconds: f64,
 }

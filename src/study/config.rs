@@ -2,9 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use serde::de::Error as _;
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
 
+pub use super::recipe::{Augment, BatchSize, Length, Loss, NormInit, Observe, Optimizer, Precision, Recipe};
 use super::validate;
 use crate::error::nearest;
 use crate::{Error, Result};
@@ -54,14 +54,15 @@ pub struct DataConfig {
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct TrainConfig {
-    /// Passes over the training examples.
-    pub epochs: u32,
-    /// Comes with the engine; refused until then.
+    /// Passes over the training examples; this or `steps`, unless every model has its own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub epochs: Option<u32>,
+    /// Steps of SGD instead of epochs; milestones are steps too then.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub steps: Option<u64>,
-    /// Examples per step.
-    #[serde(default = "default_batch_size", deserialize_with = "batch_size")]
-    pub batch_size: usize,
+    /// Examples per step, or `"full"`.
+    #[serde(default)]
+    pub batch_size: BatchSize,
     /// Stochastic gradient descent and its schedule.
     #[serde(default)]
     pub optimizer: Optimizer,
@@ -77,7 +78,7 @@ pub struct TrainConfig {
     /// When examples are observed.
     #[serde(default)]
     pub observe: Observe,
-    /// Only 1 in this version: observations, test and line at the end of every epoch.
+    /// Observations, test and line in `epochs.jsonl` every so many epochs (by default every one), and after the last.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub observe_every: Option<u32>,
     /// How norm weights start.
@@ -91,114 +92,8 @@ pub struct TrainConfig {
     pub seed: u64,
 }
 
-/// A number of examples; `"full"` has its own answer until the engine can do it.
-fn batch_size<'de, D: Deserializer<'de>>(deserializer: D) -> std::result::Result<usize, D::Error> {
-    let refuse = |found: &toml::Value| match found.as_str() {
-        Some("full") => D::Error::custom("batch_size = \"full\" is not yet in this version; give a number"),
-        _ => D::Error::custom(format!("batch_size: expected a whole number of examples, at least 1, not {found}")),
-    };
-    let value = toml::Value::deserialize(deserializer)?;
-    value.as_integer().and_then(|size| usize::try_from(size).ok()).ok_or_else(|| refuse(&value))
-}
-
-/// The same, where it may be left out.
-fn some_batch_size<'de, D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Option<usize>, D::Error> {
-    batch_size(deserializer).map(Some)
-}
-
-const fn default_batch_size() -> usize {
-    128
-}
-
 const fn default_checkpoint_seconds() -> u64 {
     60
-}
-
-/// SGD as PyTorch's, with a learning rate that is multiplied by `gamma` after each milestone (epochs).
-#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Optimizer {
-    /// Learning rate at the start.
-    pub lr: f64,
-    /// v = momentum v + (g + decay w)
-    pub momentum: f64,
-    /// Weight decay on all parameters.
-    pub weight_decay: f64,
-    /// The rate drops after so many epochs, each time.
-    pub milestones: Vec<u32>,
-    /// What it is multiplied by then.
-    pub gamma: f64,
-}
-
-impl Default for Optimizer {
-    fn default() -> Self {
-        Self { lr: 0.1, momentum: 0.9, weight_decay: 1e-4, milestones: Vec::new(), gamma: 0.1 }
-    }
-}
-
-impl Optimizer {
-    /// The learning rate of an epoch (from 1).
-    pub fn rate(&self, epoch: u32) -> f64 {
-        let drops = self.milestones.iter().filter(|milestone| epoch > **milestone).count();
-        (0..drops).fold(self.lr, |rate, _| rate * self.gamma)
-    }
-}
-
-/// Random changes of a training image, after normalising.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Augment {
-    /// Pads with so many zeros on each side, then cuts the image's size out at random.
-    pub crop: usize,
-    /// Mirrors left and right half of the time.
-    pub flip: bool,
-}
-
-/// What training minimises.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize)]
-pub enum Loss {
-    /// Mean cross-entropy of the softmax.
-    #[default]
-    #[serde(rename = "cross-entropy")]
-    CrossEntropy,
-    /// Comes with the engine; refused until then.
-    #[serde(rename = "0-hinge")]
-    ZeroHinge,
-}
-
-/// Arithmetic of training.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Precision {
-    /// 32-bit floats.
-    #[default]
-    Fp32,
-    /// CUDA only.
-    Tf32,
-    /// CUDA only.
-    Bf16,
-}
-
-/// When an example is observed.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Observe {
-    /// At its presentation in training: train-mode logits of the augmented input, free.
-    #[default]
-    Minibatch,
-    /// In a pass over all examples after each epoch: eval mode, plain input.
-    Sweep,
-}
-
-/// How the weights of norm layers start.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum NormInit {
-    /// At 1.
-    #[default]
-    One,
-    /// From U(0, 1), as in the library that Kwok et al. trained with.
-    Uniform,
 }
 
 /// `[[model]]`: an architecture, how often, and what differs from `[train]` for it.
@@ -212,15 +107,18 @@ pub struct ModelConfig {
     pub label: Option<String>,
     /// How many replicates.
     pub replicates: u32,
-    /// Over `[train]`'s.
+    /// Over `[train]`'s epochs or steps.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub epochs: Option<u32>,
-    /// Over `[train]`'s.
-    #[serde(skip_serializing_if = "Option::is_none", default, deserialize_with = "some_batch_size")]
-    pub batch_size: Option<usize>,
-    /// Comes with the engine; refused until then.
+    /// Over `[train]`'s epochs or steps.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub steps: Option<u64>,
+    /// Over `[train]`'s.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub batch_size: Option<BatchSize>,
+    /// Over `[train]`'s.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub observe_every: Option<u32>,
     /// Comes with the ensemble scores; refused until then.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub holdout: Option<f64>,
@@ -239,37 +137,6 @@ impl ModelConfig {
     /// The label, or the name where there is none.
     pub fn label(&self) -> &str {
         self.label.as_deref().unwrap_or(&self.name)
-    }
-}
-
-/// How one model is trained: `[train]` with the model's own settings over it.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Recipe {
-    /// Passes over the training examples.
-    pub epochs: u32,
-    /// Examples per step.
-    pub batch_size: usize,
-    /// SGD and its schedule.
-    pub optimizer: Optimizer,
-    /// Random crop and flip.
-    pub augment: Augment,
-    /// When examples are observed.
-    pub observe: Observe,
-    /// How norm weights start.
-    pub norm_init: NormInit,
-}
-
-impl TrainConfig {
-    /// The recipe of a model.
-    pub fn recipe(&self, model: &ModelConfig) -> Recipe {
-        Recipe {
-            epochs: model.epochs.unwrap_or(self.epochs),
-            batch_size: model.batch_size.unwrap_or(self.batch_size),
-            optimizer: model.optimizer.clone().unwrap_or_else(|| self.optimizer.clone()),
-            augment: model.augment.unwrap_or(self.augment),
-            observe: self.observe,
-            norm_init: self.norm_init,
-        }
     }
 }
 
@@ -353,11 +220,13 @@ fn expand_home(path: &Path) -> PathBuf {
 }
 
 /// Applies one `dotted.path=value`; list items go by index, the value is TOML (a bare word is taken as a string).
+/// A length replaces the others that stood for it.
 fn apply(table: &mut toml::Table, setting: &str) -> Result<()> {
     let bad = |reason: &str| Error::Usage(format!("--set {setting}: {reason}"));
     let (path, text) = setting.split_once('=').ok_or_else(|| bad("expected key=value, such as train.epochs=2"))?;
     let value = parse_value(text.trim()).ok_or_else(|| bad("the value is not TOML; strings need quotes"))?;
     let mut keys: Vec<&str> = path.trim().split('.').collect();
+    forget_lengths(table, &keys);
     let last = keys.pop().filter(|key| !key.is_empty()).ok_or_else(|| bad("the key is empty"))?;
     let mut root = toml::Value::Table(std::mem::take(table));
     let mut place = &mut root;
@@ -378,6 +247,28 @@ fn apply(table: &mut toml::Table, setting: &str) -> Result<()> {
         *table = changed;
     }
     Ok(())
+}
+
+/// A length that is set stands alone: epochs replace steps, and those of `[train]` every model's own.
+fn forget_lengths(table: &mut toml::Table, keys: &[&str]) {
+    let mut forget = |table: &mut toml::Value| {
+        if let toml::Value::Table(table) = table {
+            table.retain(|key, _| key != "epochs" && key != "steps");
+        }
+    };
+    match keys {
+        ["train", "epochs" | "steps"] => {
+            table.get_mut("train").map(&mut forget);
+            let models = table.get_mut("model").and_then(toml::Value::as_array_mut);
+            models.into_iter().flatten().for_each(forget);
+        }
+        ["model", index, "epochs" | "steps"] => {
+            let models = table.get_mut("model").and_then(toml::Value::as_array_mut);
+            let index = index.parse::<usize>().ok();
+            models.zip(index).and_then(|(models, index)| models.get_mut(index)).map(forget);
+        }
+        _ => {}
+    }
 }
 
 fn parse_value(text: &str) -> Option<toml::Value> {

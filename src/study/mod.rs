@@ -2,7 +2,10 @@
 
 pub mod config;
 pub mod plan;
+pub mod recipe;
+pub mod timetable;
 pub mod validate;
 
 pub use config::Config;
 pub use plan::{Plan, ReplicateId, Shard};
+pub use timetable::Timetable;

@@ -1,6 +1,7 @@
 //! Which replicates a study has, in the order in which they are trained.
 
-use super::config::{Config, ModelConfig, Recipe};
+use super::config::{Config, Length, ModelConfig, Recipe};
+use super::timetable::Timetable;
 use crate::random::Key;
 use crate::scores::ScoreSpec;
 
@@ -30,6 +31,19 @@ pub struct ReplicatePlan {
     pub key: Key,
     /// How it is trained.
     pub recipe: Recipe,
+    /// What that means on this many training examples.
+    pub timetable: Timetable,
+}
+
+impl ReplicatePlan {
+    /// After how many epochs the learning rate drops, each time; within one where milestones are steps.
+    pub fn milestones(&self) -> Vec<f64> {
+        let unit = match self.recipe.length {
+            Length::Epochs(_) => 1.0,
+            Length::Steps(_) => self.timetable.steps_per_epoch as f64,
+        };
+        self.recipe.optimizer.milestones.iter().map(|milestone| f64::from(*milestone) / unit).collect()
+    }
 }
 
 /// One of several parts of a study, such as `2/3`.
@@ -71,18 +85,18 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// The plan of a (valid) config.
+    /// The plan of a (valid) config on so many training examples.
     ///
     /// # Errors
     /// `Error::Usage` where a score is unknown or cannot be had with this config.
-    pub fn new(config: &Config) -> crate::Result<Self> {
+    pub fn new(config: &Config, train: usize) -> crate::Result<Self> {
         let scores = crate::scores::resolve(&config.scores, config.train.observe)?;
         let most = config.models.iter().map(|model| model.replicates).max().unwrap_or(0);
         let replicates = (0..most)
             .flat_map(|index| {
                 config.models.iter().filter(move |model| index < model.replicates).map(move |m| (m, index))
             })
-            .map(|(model, index)| Self::replicate(config, model, index))
+            .map(|(model, index)| Self::replicate(config, model, index, train))
             .collect();
         Ok(Self { config: config.clone(), replicates, scores })
     }
@@ -97,29 +111,42 @@ impl Plan {
 
     /// What a user should know before it starts: scores without values, milestones that are never reached.
     pub fn warnings(&self) -> Vec<String> {
+        self.firsts().flat_map(|replicate| self.warnings_of(replicate)).collect()
+    }
+
+    /// The first replicate of each model that has any here: in a shard it need not be number 0.
+    pub fn firsts(&self) -> impl Iterator<Item = &ReplicatePlan> {
+        let of = |label| self.replicates.iter().find(move |replicate| replicate.id.label == label);
+        self.config.models.iter().filter_map(move |model| of(model.label()))
+    }
+
+    fn warnings_of(&self, ReplicatePlan { id, recipe, timetable, .. }: &ReplicatePlan) -> Vec<String> {
         let mut warnings = Vec::new();
-        for model in &self.config.models {
-            let recipe = self.config.train.recipe(model);
-            let unused = recipe.optimizer.milestones.iter().filter(|milestone| **milestone >= recipe.epochs);
-            let unused: Vec<String> = unused.map(ToString::to_string).collect();
-            let label = model.label();
-            if !unused.is_empty() {
-                let (which, epochs) = (unused.join(", "), recipe.epochs);
-                warnings.push(format!("{label}: milestones {which} come after its {epochs} epochs and change nothing"));
-            }
-            let scores = self.scores.iter().filter_map(|spec| spec.warning(recipe.epochs));
-            warnings.extend(scores.map(|warning| format!("{label}: {warning}")));
+        let (label, length, unit) = (&id.label, recipe.length.number(), recipe.length.unit());
+        let unused = recipe.optimizer.milestones.iter().filter(|milestone| u64::from(**milestone) >= length);
+        let unused: Vec<String> = unused.map(ToString::to_string).collect();
+        if !unused.is_empty() {
+            let which = unused.join(", ");
+            warnings.push(format!("{label}: milestones {which} come after its {length} {unit} and change nothing"));
         }
+        if timetable.rows == 0 {
+            let cut = "its only epoch is cut before every example was seen: no observations, and no scores of them";
+            warnings.push(format!("{label}: {cut}; train longer, or observe = \"sweep\""));
+        }
+        let scores = self.scores.iter().filter_map(|spec| spec.warning(timetable.epochs));
+        warnings.extend(scores.map(|warning| format!("{label}: {warning}")));
         warnings
     }
 
-    fn replicate(config: &Config, model: &ModelConfig, index: u32) -> ReplicatePlan {
+    fn replicate(config: &Config, model: &ModelConfig, index: u32, train: usize) -> ReplicatePlan {
+        let recipe = config.train.recipe(model);
         let label = model.label().to_owned();
         ReplicatePlan {
             id: ReplicateId { label: label.clone(), index },
             model: model.name.clone(),
             key: Key { study_seed: config.train.seed, label, index },
-            recipe: config.train.recipe(model),
+            timetable: Timetable::new(&recipe, train),
+            recipe,
         }
     }
 }
@@ -133,13 +160,27 @@ mod tests {
             "name = \"s\"\ndata = {{ source = \"embedded\" }}\ntrain = {{ epochs = 1 }}\n[[model]]\nname = \"resnet8\"\n\
              replicates = {replicates}\n[[model]]\nname = \"mlp-4x1\"\nreplicates = 3\n"
         );
-        Plan::new(&Config::parse(&text, "s.toml", &[]).unwrap()).unwrap()
+        Plan::new(&Config::parse(&text, "s.toml", &[]).unwrap(), 100).unwrap()
     }
 
     fn part(replicates: u32, shard: &str) -> Vec<String> {
         let mut plan = plan(replicates);
         plan.keep(shard.parse().unwrap());
         plan.replicates.iter().map(|replicate| replicate.id.to_string()).collect()
+    }
+
+    #[test]
+    fn every_model_warns_in_every_part_that_has_some_of_it() {
+        for shard in ["1/2", "2/2"] {
+            let mut plan = plan(4);
+            for replicate in &mut plan.replicates {
+                replicate.recipe.optimizer.milestones = vec![5];
+            }
+            plan.keep(shard.parse().unwrap());
+            let warnings = plan.warnings();
+            assert_eq!(warnings.len(), 2, "{shard}: {warnings:?}");
+            assert!(warnings[0].starts_with("resnet8: ") && warnings[1].starts_with("mlp-4x1: "), "{warnings:?}");
+        }
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Checks that a config's values make sense, one sentence each.
 
-use super::config::{Augment, Config, DataConfig, Loss, Optimizer, Precision, TrainConfig};
+use super::config::{Augment, BatchSize, Config, DataConfig, Length, Optimizer, Precision, TrainConfig};
 use toml::de::{DeArray, DeTable};
 
 use crate::Error;
@@ -111,39 +111,48 @@ fn not_yet(key: &str, set: bool) -> Result<(), Problem> {
 }
 
 fn check_train(train: &TrainConfig) -> Result<(), Problem> {
-    check_epochs("train.epochs", train.epochs)?;
-    if train.observe_every.is_some_and(|every| every != 1) {
-        return Err(Problem::new("train.observe_every", "only 1 is possible in this version; leave it out"));
-    }
-    not_yet("train.steps", train.steps.is_some())?;
+    check_length("train", train.epochs, train.steps)?;
+    check_every("train.observe_every", train.observe_every)?;
     check_batch("train.batch_size", train.batch_size)?;
     check_optimizer("train.optimizer", &train.optimizer)?;
     check_augment("train.augment", train.augment)?;
-    check_loss("train.loss", train.loss)?;
     match train.precision {
         Precision::Fp32 => Ok(()),
         _ => Err(Problem::new("train.precision", "a CPU trains in \"fp32\" only")),
     }
 }
 
-fn check_epochs(key: &str, epochs: u32) -> Result<(), Problem> {
-    if !(1..=1_000_000).contains(&epochs) {
-        return Err(Problem::new(key, format!("must be at least 1 (and at most 1000000), not {epochs}")));
+/// Epochs or steps, in the table `place`, not both.
+fn check_length(place: &str, epochs: Option<u32>, steps: Option<u64>) -> Result<(), Problem> {
+    if epochs.is_some() && steps.is_some() {
+        return Err(Problem::new(format!("{place}.steps"), "there is `epochs` too; leave one of them out"));
+    }
+    let (most, length) = match Length::of(epochs, steps) {
+        None => return Ok(()),
+        Some(length @ Length::Epochs(_)) => (1_000_000, length),
+        Some(length @ Length::Steps(_)) => (1_000_000_000, length),
+    };
+    if !(1..=most).contains(&length.number()) {
+        let reason = format!("must be at least 1 (and at most {most}), not {}", length.number());
+        return Err(Problem::new(format!("{place}.{}", length.unit()), reason));
     }
     Ok(())
 }
 
-fn check_batch(key: &str, size: usize) -> Result<(), Problem> {
-    if !(1..=65_536).contains(&size) {
-        return Err(Problem::new(key, format!("must be at least 1 (and at most 65536), not {size}")));
+fn check_every(key: &str, every: Option<u32>) -> Result<(), Problem> {
+    if every == Some(0) {
+        return Err(Problem::new(key, "must be at least 1: observed after every epoch"));
     }
     Ok(())
 }
 
-fn check_loss(key: &str, loss: Loss) -> Result<(), Problem> {
-    match loss {
-        Loss::CrossEntropy => Ok(()),
-        Loss::ZeroHinge => Err(Problem::new(key, "\"0-hinge\" is not yet in this version; use \"cross-entropy\"")),
+fn check_batch(key: &str, size: BatchSize) -> Result<(), Problem> {
+    match size {
+        BatchSize::Examples(size) if !(1..=65_536).contains(&size) => {
+            let reason = format!("must be at least 1 (and at most 65536) or \"full\", not {size}");
+            Err(Problem::new(key, reason))
+        }
+        BatchSize::Examples(_) | BatchSize::Full => Ok(()),
     }
 }
 
@@ -179,7 +188,6 @@ fn check_models(config: &Config) -> Result<(), Problem> {
         let key = |field: &str| format!("model.{index}.{field}");
         crate::models::parse(&model.name).map_err(|reason| Problem::new(key("name"), reason))?;
         check_name(&key("label"), model.label())?;
-        not_yet(&key("steps"), model.steps.is_some())?;
         not_yet(&key("holdout"), model.holdout.is_some())?;
         if !(1..=10_000).contains(&model.replicates) {
             return Err(Problem::new(key("replicates"), "must be at least 1 (and at most 10000)"));
@@ -188,12 +196,18 @@ fn check_models(config: &Config) -> Result<(), Problem> {
             let reason = format!("`{}` stands twice; give one of them another label", model.label());
             return Err(Problem::new(key("label"), reason));
         }
+        check_length(&format!("model.{index}"), model.epochs, model.steps)?;
+        if [model.epochs, config.train.epochs].iter().all(Option::is_none)
+            && [model.steps, config.train.steps].iter().all(Option::is_none)
+        {
+            let reason = format!("how long is {} trained? give a number of epochs, or of steps", model.label());
+            return Err(Problem::new("train.epochs", reason));
+        }
         let recipe = config.train.recipe(model);
-        check_epochs(&key("epochs"), recipe.epochs)?;
+        check_every(&key("observe_every"), model.observe_every)?;
         check_batch(&key("batch_size"), recipe.batch_size)?;
         check_optimizer(&key("optimizer"), &recipe.optimizer)?;
         check_augment(&key("augment"), recipe.augment)?;
-        check_loss(&key("loss"), model.loss.unwrap_or_default())?;
     }
     Ok(())
 }

@@ -10,8 +10,8 @@ use crate::store::StudyFolder;
 use crate::store::observations::Observations;
 use crate::store::record::{ReplicateRecord, State};
 use crate::store::replicate::{ReplicateDir, StoredScore};
-use crate::study::Plan;
 use crate::study::plan::ReplicatePlan;
+use crate::study::{Plan, Timetable};
 use crate::{Error, Result};
 
 /// Refuses scores that replicates of the study can no longer give.
@@ -54,8 +54,9 @@ fn known_scores(dir: &ReplicateDir, record: &ReplicateRecord) -> Result<BTreeSet
 fn gone(need: &Need, plan: &ReplicatePlan, record: &ReplicateRecord) -> Vec<u32> {
     let finished = record.state == State::Finished;
     let committed = if finished { record.epochs_done } else { record.epochs_committed };
-    let lost =
-        |epoch: &u32| committed > 0 && *epoch <= committed && !(finished && need.is_stored(*epoch, plan.recipe.epochs));
+    let lost = |epoch: &u32| {
+        committed > 0 && *epoch <= committed && !(finished && need.is_stored(*epoch, plan.timetable.epochs))
+    };
     need.passes_after().iter().copied().filter(lost).collect()
 }
 
@@ -65,12 +66,17 @@ fn gone(need: &Need, plan: &ReplicatePlan, record: &ReplicateRecord) -> Vec<u32>
 /// A file that cannot be read or written.
 pub fn fill(folder: &StudyFolder, plan: &Plan, labels: &[u16], classes: usize) -> Result<()> {
     for replicate in &plan.replicates {
-        fill_one(&folder.replicate(&replicate.id), &plan.scores, labels, classes)?;
+        fill_one(&folder.replicate(&replicate.id), &plan.scores, &replicate.timetable, (labels, classes))?;
     }
     Ok(())
 }
 
-fn fill_one(dir: &ReplicateDir, specs: &[ScoreSpec], labels: &[u16], classes: usize) -> Result<()> {
+fn fill_one(
+    dir: &ReplicateDir,
+    specs: &[ScoreSpec],
+    timetable: &Timetable,
+    (labels, classes): (&[u16], usize),
+) -> Result<()> {
     // Files that cannot be read are that replicate's failure, told when it is shown.
     let Ok(Some(record)) = dir.record() else { return Ok(()) };
     let (true, Ok(Some(mut stored))) = (record.state == State::Finished, dir.scores()) else { return Ok(()) };
@@ -80,30 +86,25 @@ fn fill_one(dir: &ReplicateDir, specs: &[ScoreSpec], labels: &[u16], classes: us
         return Ok(());
     }
     let Ok(Some(observations)) = dir.open_observations() else { return Ok(()) };
-    let observer = |spec: &&ScoreSpec| spec.observer(labels.len(), record.observed, classes, record.epochs);
+    let observer = |spec: &&ScoreSpec| spec.observer(labels.len(), record.observed, classes, timetable);
     let mut observers: Vec<_> = missing.iter().map(observer).collect();
-    replay(&mut observers, &observations, record.epochs_done, labels)?;
+    replay(&mut observers, &observations, timetable.rows_after(record.epochs_done), labels)?;
     let (_, logits) = dir.final_logits()?;
     for (spec, observer) in missing.iter().zip(&mut observers) {
         observer.logits(record.epochs_done, &logits, labels);
-        let (name, conventions) = (spec.name.clone(), spec.conventions());
+        let (name, conventions) = (spec.name.clone(), spec.conventions(timetable));
         stored.push(StoredScore { name, values: observer.values(), conventions });
     }
     dir.write_scores(&stored)?;
     dir.log("scores added from the stored observations and final logits")
 }
 
-/// Shows observers the stored rows of the epochs done.
+/// Shows observers the first stored rows.
 ///
 /// # Errors
 /// A row that cannot be read.
-pub fn replay(
-    observers: &mut [Box<dyn Observer>],
-    rows: &Observations,
-    epochs_done: u32,
-    labels: &[u16],
-) -> Result<()> {
-    (0..epochs_done).try_for_each(|t| {
+pub fn replay(observers: &mut [Box<dyn Observer>], rows: &Observations, rows_done: u32, labels: &[u16]) -> Result<()> {
+    (0..rows_done).try_for_each(|t| {
         let row = rows.row(t as usize)?;
         for observer in observers.iter_mut() {
             observer.observe(t, &row, labels);

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use crate::Result;
 use crate::store::observations::Observations;
 use crate::store::record::{PARKED, ReplicateRecord, STOPPED, State};
-use crate::study::ReplicateId;
+use crate::study::{ReplicateId, Timetable};
 
 /// Quantiles of the margin in one epoch: 5, 25, 50, 75 and 95 %.
 pub type MarginQuantiles = [f32; 5];
@@ -37,6 +37,8 @@ pub struct Progress {
     pub epochs_committed: u32,
     /// Epochs to do.
     pub epochs: u32,
+    /// When it steps, is looked at, and ends.
+    pub timetable: Timetable,
     /// Steps done in the current epoch.
     pub step: usize,
     /// Steps in an epoch.
@@ -55,7 +57,7 @@ pub struct Progress {
 
 impl Progress {
     /// A replicate that nothing is known of yet.
-    pub fn queued(id: ReplicateId, seed: u64, epochs: u32) -> Self {
+    pub fn queued(id: ReplicateId, seed: u64, timetable: Timetable) -> Self {
         Self {
             id,
             seed,
@@ -66,9 +68,10 @@ impl Progress {
             non_finite: false,
             epochs_done: 0,
             epochs_committed: 0,
-            epochs,
+            epochs: timetable.epochs,
+            timetable,
             step: 0,
-            steps: 0,
+            steps: timetable.steps_per_epoch,
             examples_per_s: 0.0,
             seconds: 0.0,
             train_loss: None,
@@ -120,13 +123,13 @@ pub fn margin_quantiles(margins: &[f32]) -> MarginQuantiles {
     })
 }
 
-/// The margin quantiles over the training examples in every epoch done, from the stored observations.
+/// The margin quantiles over the training examples in the first rows of the stored observations.
 ///
 /// # Errors
 /// Observations that cannot be read.
-pub fn margin_history(rows: &Observations, epochs_done: u32, train: usize) -> Result<Vec<MarginQuantiles>> {
+pub fn margin_history(rows: &Observations, rows_done: u32, train: usize) -> Result<Vec<MarginQuantiles>> {
     let (all, width) = (rows.margins()?, rows.observed().max(1));
-    let rows = all.chunks(width).take(epochs_done as usize);
+    let rows = all.chunks(width).take(rows_done as usize);
     Ok(rows.map(|row| margin_quantiles(row.get(..train).unwrap_or(row))).collect())
 }
 
@@ -146,7 +149,7 @@ pub struct LiveScores {
 pub struct ReplicateView {
     /// What it is doing.
     pub progress: Progress,
-    /// Margin quantiles over the training examples, one entry per epoch done.
+    /// Margin quantiles over the training examples, one entry per row of observations so far.
     pub margins: Arc<Vec<MarginQuantiles>>,
     /// The scores after the last epoch done; none before the first.
     pub scores: Option<Arc<LiveScores>>,
@@ -208,7 +211,7 @@ mod tests {
     #[test]
     fn a_board_counts_its_changes_and_shares_bulky_values() {
         let id = ReplicateId { label: "a".into(), index: 0 };
-        let board = Board::new(vec![Progress::queued(id.clone(), 1, 5)]);
+        let board = Board::new(vec![Progress::queued(id.clone(), 1, Timetable::of_epochs(5, 1))]);
         let before = board.version();
         board.update(&ReplicateId { index: 9, ..id.clone() }, |view| view.progress.epochs = 77);
         assert_eq!(board.version(), before, "an unknown replicate changes nothing");

@@ -51,7 +51,8 @@ pub(super) fn restore<K: Kernels>(run: &mut Run<'_, K>, rows_are_there: bool) ->
         run.dir.cut_epochs(0)?;
         return run.dir.log("started");
     };
-    if !rows_are_there || run.dir.epochs()?.len() < checkpoint.epochs_done as usize {
+    let looks = run.plan.timetable.looks_after(checkpoint.epochs_done) as usize;
+    if !rows_are_there || run.dir.epochs()?.len() < looks {
         let reason = format!(
             "observations or epochs.jsonl lack some of the {} epochs of the checkpoint; delete the folder to train it again",
             checkpoint.epochs_done
@@ -64,7 +65,8 @@ pub(super) fn restore<K: Kernels>(run: &mut Run<'_, K>, rows_are_there: bool) ->
         momentum: checkpoint.momentum,
         statistics: checkpoint.statistics,
     })?;
-    restore_scores(run, checkpoint.epochs_done, checkpoint.accumulators)?;
+    let rows = run.plan.timetable.rows_after(checkpoint.epochs_done);
+    restore_scores(run, rows, checkpoint.accumulators)?;
     run.record.epochs_done = checkpoint.epochs_done;
     run.record.epochs_committed = checkpoint.epochs_done;
     run.record.non_finite = checkpoint.extra["non_finite"].as_bool().unwrap_or(false);
@@ -75,12 +77,12 @@ pub(super) fn restore<K: Kernels>(run: &mut Run<'_, K>, rows_are_there: bool) ->
 }
 
 /// Gives the observers back their accumulators; a score that the checkpoint does not know is replayed from stored rows.
-fn restore_scores<K: Kernels>(run: &mut Run<'_, K>, epochs_done: u32, saved: Vec<(String, Vec<f64>)>) -> Result<()> {
+fn restore_scores<K: Kernels>(run: &mut Run<'_, K>, rows: u32, saved: Vec<(String, Vec<f64>)>) -> Result<()> {
     let mut saved: HashMap<String, Vec<f64>> = saved.into_iter().collect();
     for (spec, observer) in run.context.plan.scores.iter().zip(&mut run.observers) {
         if !saved.keys().any(|key| key.rsplit_once('/').is_some_and(|(name, _)| name == spec.name)) {
             let labels = &run.context.dataset.labels;
-            added_scores::replay(std::slice::from_mut(observer), &run.observations, epochs_done, labels)?;
+            added_scores::replay(std::slice::from_mut(observer), &run.observations, rows, labels)?;
             continue;
         }
         for (name, values) in observer.state() {
@@ -120,7 +122,7 @@ pub(super) fn finish<K: Kernels>(run: &mut Run<'_, K>) -> Result<(), Stop> {
     let scores = specs.zip(&run.observers).map(|(spec, observer)| StoredScore {
         name: spec.name.clone(),
         values: observer.values(),
-        conventions: spec.conventions(),
+        conventions: spec.conventions(&run.plan.timetable),
     });
     run.dir.write_scores(&scores.collect::<Vec<_>>())?;
     run.stage(Stage::Scores);

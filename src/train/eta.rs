@@ -12,21 +12,21 @@ pub fn epoch_seconds(progress: &Progress, train_examples: usize) -> Option<f64> 
 /// Epochs done, with the part of the current one.
 pub fn epochs_done(progress: &Progress) -> f64 {
     let part = if progress.steps == 0 { 0.0 } else { progress.step as f64 / progress.steps as f64 };
-    (f64::from(progress.epochs_done) + part.clamp(0.0, 1.0)).min(f64::from(progress.epochs))
+    (f64::from(progress.epochs_done) + part.clamp(0.0, 1.0)).min(progress.timetable.length())
 }
 
 /// Share of the replicate's epochs that are done, 0 to 1.
 pub fn share_done(progress: &Progress) -> f64 {
     match progress.state {
         State::Finished => 1.0,
-        _ if progress.epochs == 0 => 0.0,
-        _ => epochs_done(progress) / f64::from(progress.epochs),
+        _ if progress.timetable.length() <= 0.0 => 0.0,
+        _ => epochs_done(progress) / progress.timetable.length(),
     }
 }
 
 /// Seconds until the replicate's last epoch ends.
 pub fn replicate(progress: &Progress, train_examples: usize) -> Option<f64> {
-    let left = f64::from(progress.epochs) - epochs_done(progress);
+    let left = progress.timetable.length() - epochs_done(progress);
     Some(left * epoch_seconds(progress, train_examples)?)
 }
 
@@ -37,14 +37,16 @@ pub fn uncommitted_epochs(progress: &Progress) -> f64 {
 
 /// Seconds until the current epoch ends.
 pub fn this_epoch(progress: &Progress, train_examples: usize) -> Option<f64> {
-    Some((1.0 - epochs_done(progress).fract()) * epoch_seconds(progress, train_examples)?)
+    let done = epochs_done(progress);
+    let left = (1.0 - done.fract()).min(progress.timetable.length() - done);
+    Some(left * epoch_seconds(progress, train_examples)?)
 }
 
 /// Share of all epochs of the study that are done; replicates that were given up count as done.
 pub fn study_share(replicates: &[&Progress]) -> f64 {
-    let all: f64 = replicates.iter().map(|p| f64::from(p.epochs)).sum();
+    let all: f64 = replicates.iter().map(|p| p.timetable.length()).sum();
     let given_up = |p: &Progress| matches!(p.state, State::Finished | State::Failed | State::Skipped);
-    let done = |p: &&Progress| if given_up(p) { f64::from(p.epochs) } else { epochs_done(p) };
+    let done = |p: &&Progress| if given_up(p) { p.timetable.length() } else { epochs_done(p) };
     if all > 0.0 { replicates.iter().map(done).sum::<f64>() / all } else { 1.0 }
 }
 
@@ -60,7 +62,7 @@ pub fn study(replicates: &[&Progress], train_examples: usize, jobs: usize) -> Op
             let epoch = epoch_seconds(progress, train_examples)
                 .or_else(|| mean_epoch(replicates, train_examples, Some(&progress.id.label)))
                 .or_else(|| mean_epoch(replicates, train_examples, None))?;
-            let needs = (f64::from(progress.epochs) - epochs_done(progress)) * epoch;
+            let needs = (progress.timetable.length() - epochs_done(progress)) * epoch;
             if let Some(first_free) = slots.iter_mut().min_by(|a, b| a.total_cmp(b)) {
                 *first_free += needs;
             }
@@ -91,7 +93,7 @@ fn mean_epoch(replicates: &[&Progress], train_examples: usize, label: Option<&st
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::study::ReplicateId;
+    use crate::study::{ReplicateId, Timetable};
 
     fn progress(label: &str, state: State, epochs_done: u32, step: usize, speed: f64) -> Progress {
         Progress {
@@ -105,6 +107,7 @@ mod tests {
             epochs_done,
             epochs_committed: 0,
             epochs: 10,
+            timetable: Timetable::of_epochs(10, 4),
             step,
             steps: 4,
             examples_per_s: speed,
@@ -127,9 +130,19 @@ mod tests {
     fn progress_never_leaves_zero_to_one() {
         let odd = progress("a", State::Running, 12, 99, 1.0);
         assert!((share_done(&odd) - 1.0).abs() < 1e-12);
-        let nothing = Progress { epochs: 0, steps: 0, ..odd };
+        let nothing = Progress { epochs: 0, steps: 0, timetable: Timetable::of_epochs(0, 0), ..odd };
         assert!(share_done(&nothing).abs() < 1e-12);
         assert!((study_share(&[&nothing]) - 1.0).abs() < 1e-12);
+    }
+
+    #[test]
+    fn a_cut_last_epoch_is_as_long_as_its_steps() {
+        let cut = Timetable { steps: 38, ..Timetable::of_epochs(10, 4) };
+        let running = Progress { timetable: cut, ..progress("a", State::Running, 9, 1, 100.0) };
+        // 250 examples a step: of the two steps of the tenth epoch one is left.
+        assert_eq!((replicate(&running, 1000), this_epoch(&running, 1000)), (Some(2.5), Some(2.5)));
+        let done = Progress { epochs_done: 10, step: 0, ..running };
+        assert!((share_done(&done) - 1.0).abs() < 1e-12 && replicate(&done, 1000) == Some(0.0));
     }
 
     #[test]

@@ -5,7 +5,7 @@ use crate::models::Model;
 use crate::nn::{Entry, Init, Kernels, Layout, Mode, Network, Objective, Real, SgdStep, Step, Want};
 use crate::random::Key;
 use crate::scores::Record;
-use crate::study::config::NormInit;
+use crate::study::config::{Loss, NormInit};
 use crate::{Error, Result};
 
 pub use crate::nn::kernels::observe_logits;
@@ -18,6 +18,9 @@ pub struct Learner<K: Kernels> {
     staging: Vec<K::Real>,
     /// Observations that gradient passes make and nobody asked for.
     unasked: Record,
+    /// Gradients of the parts of a batch so far, once one came in parts; as large as the parameters.
+    sum: Option<K::Buf>,
+    parts: usize,
 }
 
 /// The images of a batch.
@@ -46,6 +49,15 @@ impl<'a> From<&'a Vec<f32>> for Images<'a> {
     }
 }
 
+impl From<Loss> for Objective {
+    fn from(loss: Loss) -> Self {
+        match loss {
+            Loss::CrossEntropy => Self::CrossEntropy,
+            Loss::ZeroHinge => Self::ZeroHinge,
+        }
+    }
+}
+
 /// Everything that training changes, on the host.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct LearnerState {
@@ -65,7 +77,7 @@ impl<K: Kernels> Learner<K> {
     pub fn new(kernels: K, model: &Model, input: ImageShape, classes: usize) -> Result<Self> {
         let network = model.build(input, classes).map_err(Error::Usage)?;
         let step = Step::new(kernels, network.layout())?;
-        Ok(Self { network, step, staging: Vec::new(), unasked: Record::default() })
+        Ok(Self { network, step, staging: Vec::new(), unasked: Record::default(), sum: None, parts: 0 })
     }
 
     /// The tables of parameters and norm statistics.
@@ -100,12 +112,56 @@ impl<K: Kernels> Learner<K> {
         objective: Objective,
         sgd: SgdStep,
     ) -> Result<()> {
-        let logits = self.forward_labelled(Mode::Train, images.into(), labels)?;
-        let scale = 1.0 / labels.len() as f64;
-        let dy = self.step.kernels.loss(objective, &logits, labels, scale)?;
-        drop(logits);
-        self.network.backward(&mut self.step, dy, Want::WEIGHTS)?;
+        self.gradients(images.into(), labels, objective, labels.len())?;
         self.step.kernels.sgd(&self.step.arenas, sgd)
+    }
+
+    /// A part of a batch of `whole` examples that is too large to go through at once: its gradients are added to those
+    /// of the parts before it, for [`Self::step_by_parts`]. Norms see the moments of the part, not of the batch.
+    ///
+    /// # Errors
+    /// As [`Self::train_step`].
+    pub fn train_part<'a>(
+        &mut self,
+        images: impl Into<Images<'a>>,
+        labels: &[u16],
+        objective: Objective,
+        whole: usize,
+    ) -> Result<()> {
+        self.gradients(images.into(), labels, objective, whole)?;
+        let Step { kernels, arenas, .. } = &mut self.step;
+        let sum = match self.sum.take() {
+            Some(sum) => self.sum.insert(sum),
+            None => self.sum.insert(kernels.arena(self.network.layout().parameter_count())?),
+        };
+        if self.parts == 0 {
+            std::mem::swap(sum, &mut arenas.gradients);
+        } else {
+            kernels.accumulate(sum, &arenas.gradients)?;
+        }
+        self.parts += 1;
+        Ok(())
+    }
+
+    /// The SGD step of all parts since the last one.
+    ///
+    /// # Errors
+    /// `Error::Failed` without a part, or of a failing device.
+    pub fn step_by_parts(&mut self, sgd: SgdStep) -> Result<()> {
+        let sum = self.sum.as_mut().filter(|_| self.parts > 0);
+        let sum = sum.ok_or_else(|| Error::Failed("a step without gradients".into()))?;
+        let Step { kernels, arenas, .. } = &mut self.step;
+        std::mem::swap(sum, &mut arenas.gradients);
+        self.parts = 0;
+        kernels.sgd(arenas, sgd)
+    }
+
+    /// Weight gradients of the mean over `whole` examples of the losses of these.
+    fn gradients(&mut self, images: Images<'_>, labels: &[u16], objective: Objective, whole: usize) -> Result<()> {
+        let logits = self.forward_labelled(Mode::Train, images, labels)?;
+        let dy = self.step.kernels.loss(objective, &logits, labels, 1.0 / whole as f64)?;
+        drop(logits);
+        self.network.backward(&mut self.step, dy, Want::WEIGHTS).map(|_| ())
     }
 
     /// Appends the observations of all training steps since the last time, in their order.
@@ -196,6 +252,7 @@ impl<K: Kernels> Learner<K> {
                 return Err(Error::Failed(reason));
             }
         }
+        self.parts = 0;
         let Step { kernels, arenas, .. } = &mut self.step;
         kernels.write_arena(&arenas.weights, K::Real::from_host(&state.weights, &mut self.staging))?;
         kernels.write_arena(&arenas.momentum, K::Real::from_host(&state.momentum, &mut self.staging))?;

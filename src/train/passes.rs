@@ -8,7 +8,7 @@ use crate::Result;
 use crate::data::{self, View};
 use crate::nn::{Kernels, Objective, SgdStep};
 use crate::scores::Record;
-use crate::study::config::Observe;
+use crate::study::config::{BatchSize, Observe, Optimizer, Recipe};
 
 /// Vectors that every pass uses again, so that a step allocates nothing.
 #[derive(Debug, Default)]
@@ -60,27 +60,21 @@ impl Totals {
     }
 }
 
-/// Trains one epoch (from 1), every training example once in keyed order.
+/// Trains one epoch (from 1), every training example once: in keyed order, or as they lie where the batch is full. A
+/// last epoch may be cut.
 pub(super) fn train_epoch<K: Kernels>(run: &mut Run<'_, K>, epoch: u32) -> Result<Totals, Stop> {
     let dataset = &*run.context.dataset;
     let recipe = &run.plan.recipe;
-    let order = data::order(&run.plan.key, epoch, dataset.train);
-    let optimizer = &recipe.optimizer;
-    let sgd =
-        SgdStep { rate: optimizer.rate(epoch), momentum: optimizer.momentum, weight_decay: optimizer.weight_decay };
+    let full = recipe.batch_size == BatchSize::Full;
+    let order =
+        if full { (0..dataset.train as u32).collect() } else { data::order(&run.plan.key, epoch, dataset.train) };
     let mut totals = Totals::default();
     run.buffers.epoch.resize(dataset.train);
     run.pulse.restart();
-    let steps = dataset.train.div_ceil(recipe.batch_size);
+    let (steps, before) = (run.plan.timetable.steps_in(epoch), run.plan.timetable.steps_before(epoch));
     let mut entered = 0;
-    for (step, batch) in order.chunks(recipe.batch_size).enumerate() {
-        run.obey()?;
-        let buffers = &mut run.buffers;
-        data::draw_views(batch, recipe.augment, &run.plan.key, epoch, &mut buffers.views);
-        buffers.labels.clear();
-        buffers.labels.extend(batch.iter().filter_map(|position| dataset.labels.get(*position as usize)));
-        let images = Images::Of { positions: batch, views: &buffers.views };
-        run.learner.train_step(images, &buffers.labels, Objective::CrossEntropy, sgd)?;
+    for (step, batch) in order.chunks(recipe.batch_size.of(dataset.train)).take(steps).enumerate() {
+        train_batch(run, batch, epoch, sgd_of(recipe, epoch, before + step as u64 + 1))?;
         run.record.step = step + 1;
         run.pulse.step();
         // A device is asked for its observations when somebody looks, not at every step.
@@ -94,6 +88,35 @@ pub(super) fn train_epoch<K: Kernels>(run: &mut Run<'_, K>, epoch: u32) -> Resul
         run.stage(Stage::Step);
     }
     Ok(totals)
+}
+
+/// What a step takes from the recipe.
+fn sgd_of(recipe: &Recipe, epoch: u32, step: u64) -> SgdStep {
+    let Optimizer { momentum, weight_decay, .. } = recipe.optimizer;
+    SgdStep { rate: recipe.rate(epoch, step), momentum, weight_decay }
+}
+
+/// One step, on a batch that goes through the network at once or, a full one, in parts.
+fn train_batch<K: Kernels>(run: &mut Run<'_, K>, batch: &[u32], epoch: u32, sgd: SgdStep) -> Result<(), Stop> {
+    let recipe = &run.plan.recipe;
+    let (at_once, objective) = (recipe.batch_size.at_once(), Objective::from(recipe.loss));
+    for part in batch.chunks(at_once) {
+        run.obey()?;
+        let Buffers { views, labels, .. } = &mut run.buffers;
+        data::draw_views(part, recipe.augment, &run.plan.key, epoch, views);
+        labels.clear();
+        labels.extend(part.iter().filter_map(|position| run.context.dataset.labels.get(*position as usize)));
+        let images = Images::Of { positions: part, views };
+        if part.len() == batch.len() {
+            run.learner.train_step(images, labels, objective, sgd)?;
+        } else {
+            run.learner.train_part(images, labels, objective, batch.len())?;
+        }
+    }
+    if batch.len() > at_once {
+        run.learner.step_by_parts(sgd)?;
+    }
+    Ok(())
 }
 
 /// Enters the observations that steps made since the last time, of the examples `next` in the epoch's order; how many.
@@ -154,9 +177,10 @@ pub(super) fn all_logits<K: Kernels>(run: &mut Run<'_, K>) -> Result<(), Stop> {
 /// Eval-mode logits of the plain examples from a position on.
 fn logits_from<K: Kernels>(run: &mut Run<'_, K>, first: usize) -> Result<(), Stop> {
     run.buffers.logits.clear();
-    for start in (first..run.context.dataset.len()).step_by(run.plan.recipe.batch_size) {
+    let at_once = run.plan.recipe.batch_size.at_once();
+    for start in (first..run.context.dataset.len()).step_by(at_once) {
         run.obey()?;
-        let end = (start + run.plan.recipe.batch_size).min(run.context.dataset.len());
+        let end = (start + at_once).min(run.context.dataset.len());
         let positions = &mut run.buffers.positions;
         positions.clear();
         positions.extend(start as u32..end as u32);

@@ -14,7 +14,7 @@ use super::board::{Board, LiveScores, MarginQuantiles, margin_history, margin_qu
 use super::commit;
 use super::events::Event;
 use super::learner::Learner;
-use super::passes::{self, Buffers};
+use super::passes::{self, Buffers, Totals};
 use super::pulse::Pulse;
 use super::steer::{Leave, Steer};
 use crate::data::Dataset;
@@ -25,6 +25,7 @@ use crate::store::lock::{Claim, ReplicateLock};
 use crate::store::observations::Observations;
 use crate::store::record::{EpochLine, HEARTBEAT, PARKED, ReplicateRecord, STOPPED, State};
 use crate::store::replicate::ReplicateDir;
+use crate::study::Timetable;
 use crate::study::config::Observe;
 use crate::study::plan::{Plan, ReplicatePlan};
 use crate::{Error, Result, store};
@@ -150,15 +151,15 @@ impl<'a, K: Kernels> Run<'a, K> {
         let model = crate::models::parse(&plan.model).map_err(Error::Usage)?;
         let learner = Learner::new(kernels, &model, dataset.shape, dataset.classes())?;
         let observed = observed(plan, dataset);
-        let (epochs, classes) = (plan.recipe.epochs, dataset.classes());
+        let (timetable, classes) = (&plan.timetable, dataset.classes());
         // Rows that a checkpoint counts on must not be made up of zeros.
         let rows_are_there = dir.open_observations()?.is_some();
-        let observations = dir.create_observations(epochs as usize, observed, classes)?;
-        let observer = |spec: &ScoreSpec| spec.observer(dataset.len(), observed, classes, epochs);
+        let observations = dir.create_observations(timetable.rows as usize, observed, classes)?;
+        let observer = |spec: &ScoreSpec| spec.observer(dataset.len(), observed, classes, timetable);
         let mut run = Self {
             observers: context.plan.scores.iter().map(observer).collect(),
-            record: record_of(plan, &learner, dataset, observed, &backend_id),
-            pulse: Pulse::new(plan.recipe.batch_size),
+            record: record_of(plan, &learner, observed, &backend_id),
+            pulse: Pulse::new(plan.recipe.batch_size.of(dataset.train).min(dataset.train)),
             buffers: Buffers::default(),
             committed: Instant::now(),
             context,
@@ -180,43 +181,28 @@ impl<'a, K: Kernels> Run<'a, K> {
             self.learner.initialise(&self.plan.key, self.plan.recipe.norm_init)?;
             self.passes_after()?;
         }
-        while self.record.epochs_done < self.plan.recipe.epochs {
+        while self.record.epochs_done < self.plan.timetable.epochs {
             self.epoch()?;
         }
         commit::finish(self)
     }
 
-    /// One epoch, its row and line, and a checkpoint where one is due.
+    /// One epoch, its row and line where it is looked at, and a checkpoint where one is due.
     fn epoch(&mut self) -> Result<(), Stop> {
         let started = Instant::now();
         let epoch = self.record.epochs_done + 1;
-        let totals = passes::train_epoch(self, epoch)?;
-        let tested = passes::evaluate_epoch(self)?;
-        // The training losses were taken before the steps: the last step shows in the passes after it.
-        self.record.non_finite |= !self.buffers.epoch.is_finite() || !tested.loss().is_finite();
-        for observer in &mut self.observers {
-            observer.observe(epoch - 1, &self.buffers.epoch, &self.context.dataset.labels);
-        }
+        let trained = passes::train_epoch(self, epoch)?;
+        let looked = self.plan.timetable.is_observed(epoch);
+        let tested = if looked { Some(self.observe(epoch)?) } else { None };
         self.record.epochs_done = epoch;
         self.record.step = 0;
-        self.record.test_accuracy = Some(tested.accuracy());
         self.passes_after()?;
-        let line = EpochLine {
-            epoch,
-            lr: self.plan.recipe.optimizer.rate(epoch),
-            train_loss: finite(totals.loss()),
-            train_accuracy: totals.accuracy(),
-            test_loss: finite(tested.loss()),
-            test_accuracy: tested.accuracy(),
-            seconds: started.elapsed().as_secs_f64(),
-        };
-        self.record.seconds += line.seconds;
-        self.observations.write_row(epoch as usize - 1, &self.buffers.epoch)?;
-        self.dir.append_epoch(&line)?;
-        self.stage(Stage::Row);
-        self.publish_scores();
-        self.tell_epoch(&line);
-        let done = epoch == self.plan.recipe.epochs;
+        let seconds = started.elapsed().as_secs_f64();
+        self.record.seconds += seconds;
+        if let Some(tested) = tested {
+            self.write_look(epoch, trained, tested, seconds)?;
+        }
+        let done = epoch == self.plan.timetable.epochs;
         let wish = self.steer.wish();
         if wish.is_some() || done || self.is_due() {
             commit::checkpoint(self)?;
@@ -224,6 +210,44 @@ impl<'a, K: Kernels> Run<'a, K> {
         }
         // Asked to leave after the last epoch: finishing is a second's work and all that is left.
         wish.filter(|_| !done).map_or(Ok(()), |leave| Err(Stop::Leave(leave)))
+    }
+
+    /// Looks at the network after an epoch: the test examples, and the scores get the epoch's observations.
+    fn observe(&mut self, epoch: u32) -> Result<Totals, Stop> {
+        let tested = passes::evaluate_epoch(self)?;
+        // The training losses were taken before the steps: the last step shows in the passes after it.
+        self.record.non_finite |= !self.buffers.epoch.is_finite() || !tested.loss().is_finite();
+        self.record.test_accuracy = Some(tested.accuracy());
+        if let Some(row) = self.plan.timetable.row_of(epoch) {
+            for observer in &mut self.observers {
+                observer.observe(row, &self.buffers.epoch, &self.context.dataset.labels);
+            }
+        }
+        Ok(tested)
+    }
+
+    /// The row and the line of an epoch, and what the screen shows of it.
+    fn write_look(&mut self, epoch: u32, trained: Totals, tested: Totals, seconds: f64) -> Result<()> {
+        let Timetable { steps_per_epoch, .. } = self.plan.timetable;
+        let last_step = self.plan.timetable.steps.min(u64::from(epoch) * steps_per_epoch as u64);
+        let line = EpochLine {
+            epoch,
+            lr: self.plan.recipe.rate(epoch, last_step),
+            train_loss: finite(trained.loss()),
+            train_accuracy: trained.accuracy(),
+            test_loss: finite(tested.loss()),
+            test_accuracy: tested.accuracy(),
+            seconds,
+        };
+        let row = self.plan.timetable.row_of(epoch);
+        if let Some(row) = row {
+            self.observations.write_row(row as usize, &self.buffers.epoch)?;
+        }
+        self.dir.append_epoch(&line)?;
+        self.stage(Stage::Row);
+        self.publish_scores(row.is_some());
+        self.tell_epoch(&line);
+        Ok(())
     }
 
     /// Between steps and batches: gives a sign of life, parks while paused, leaves where the epoch's end need not be reached.
@@ -299,6 +323,7 @@ impl<'a, K: Kernels> Run<'a, K> {
 
     /// Rewrites `replicate.json` with a fresh heartbeat.
     pub fn write_record(&mut self) -> Result<()> {
+        self.record.rows = self.plan.timetable.rows_after(self.record.epochs_done);
         self.record.heartbeat = store::now();
         self.dir.write_record(&self.record)
     }
@@ -307,18 +332,20 @@ impl<'a, K: Kernels> Run<'a, K> {
     fn publish_restored(&mut self) -> Result<()> {
         // What an earlier turn published past the checkpoint is gone.
         self.context.board.update(&self.plan.id, |view| (view.margins, view.scores) = (Arc::default(), None));
-        if self.record.epochs_done > 0 {
-            let margins = margin_history(&self.observations, self.record.epochs_done, self.context.dataset.train)?;
+        let rows = self.plan.timetable.rows_after(self.record.epochs_done);
+        if rows > 0 {
+            let margins = margin_history(&self.observations, rows, self.context.dataset.train)?;
             self.context.board.update(&self.plan.id, |view| view.margins = Arc::new(margins));
-            self.set_scores(self.observations.row(self.record.epochs_done as usize - 1)?.predicted, None);
+            self.set_scores(self.observations.row(rows as usize - 1)?.predicted, None);
         }
         Ok(())
     }
 
-    fn publish_scores(&self) {
+    /// The scores so far, and the margins where the epoch has a row.
+    fn publish_scores(&self, has_row: bool) {
         let margins = self.buffers.epoch.margin.get(..self.context.dataset.train).unwrap_or(&[]);
-        let quantiles = margin_quantiles(margins);
-        self.set_scores(self.buffers.epoch.predicted.clone(), Some(quantiles));
+        let quantiles = has_row.then(|| margin_quantiles(margins));
+        self.set_scores(self.buffers.epoch.predicted.clone(), quantiles);
     }
 
     /// Puts the scores so far on the board, with the class last predicted for each example.
@@ -367,7 +394,6 @@ fn observed(plan: &ReplicatePlan, dataset: &Dataset) -> usize {
 fn record_of<K: Kernels>(
     plan: &ReplicatePlan,
     learner: &Learner<K>,
-    dataset: &Dataset,
     observed: usize,
     backend_id: &str,
 ) -> ReplicateRecord {
@@ -382,8 +408,10 @@ fn record_of<K: Kernels>(
             Observe::Sweep => "sweep".into(),
         },
         observed,
-        epochs: plan.recipe.epochs,
-        steps: dataset.train.div_ceil(plan.recipe.batch_size),
+        epochs: plan.timetable.epochs,
+        steps: plan.timetable.steps_per_epoch,
+        total_steps: plan.timetable.steps,
+        observe_every: plan.timetable.every,
         started: Some(store::now()),
         ..ReplicateRecord::default()
     }

@@ -15,7 +15,7 @@ use crate::analysis::{Answer, Figure};
 use crate::data::{Dataset, ImageShape, Normalisation};
 use crate::scores::Harder;
 use crate::store::record::State;
-use crate::study::ReplicateId;
+use crate::study::{ReplicateId, Timetable};
 use crate::train::board::{Board, LiveScores, Progress, ReplicateView};
 use crate::train::events::Command;
 use crate::train::gpus::Gpu;
@@ -110,6 +110,7 @@ fn view(label: &str, index: u32, state: State, done: u32) -> ReplicateView {
         epochs_done: done,
         epochs_committed: done.saturating_sub(1),
         epochs: EPOCHS,
+        timetable: Timetable::of_epochs(EPOCHS, 8),
         step: if state == State::Running { 3 } else { 0 },
         steps: 8,
         examples_per_s: if started { 2.5 } else { 0.0 },
@@ -198,7 +199,7 @@ pub fn session_with_commands() -> (Session, Receiver<Command>) {
         examples: Arc::new(Examples::of(&dataset)),
         dataset: Some(dataset),
         scores: columns(),
-        milestones: vec![6],
+        milestones: ["resnet8", "mlp-512x7"].map(|label| (label.to_owned(), vec![6.0])).to_vec(),
         board: Arc::new(board),
         events: None,
         commands: Some(commands),

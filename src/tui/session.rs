@@ -45,6 +45,14 @@ pub trait HistorySource: Send + Sync {
 /// Its answer holds three heatmaps: mean with mean, mean with run, same run.
 pub type Correlate = dyn Fn(&str, Arc<Vec<ReplicateView>>) -> Answer + Send + Sync;
 
+impl Session {
+    /// Where a model's learning rate drops on an axis of epochs: between the epochs before and after.
+    pub fn milestones_of(&self, label: &str) -> impl Iterator<Item = f64> {
+        let own = self.milestones.iter().find(|(model, _)| model == label);
+        own.into_iter().flat_map(|(_, epochs)| epochs).map(|epoch| epoch + 0.5)
+    }
+}
+
 /// What the workbench is opened on.
 pub struct Session {
     /// The study's name.
@@ -55,8 +63,8 @@ pub struct Session {
     pub examples: Arc<Examples>,
     /// The scores, in the order of `LiveScores::values`.
     pub scores: Vec<ScoreColumn>,
-    /// Epochs after which the learning rate drops.
-    pub milestones: Vec<u32>,
+    /// Epochs after which the learning rate drops, of each model by its label.
+    pub milestones: Vec<(String, Vec<f64>)>,
     /// What every replicate is doing.
     pub board: Arc<Board>,
     /// Changes of state, where training happens in this process; else what was asked of the one that trains.

@@ -117,6 +117,38 @@ fn what_cannot_be_asked_yet_or_at_all_exits_with_2_and_says_what_to_do() {
 }
 
 #[test]
+fn a_dry_run_tells_lengths_batches_passes_and_losses_of_every_model() {
+    let home = tempfile::tempdir().unwrap();
+    let config = home.path().join("small.toml").display().to_string();
+    std::fs::write(&config, SMALL).unwrap();
+    let settings = [
+        "train.steps=17",
+        "model.0.observe_every=2",
+        "model.1.batch_size=full",
+        "model.1.loss=0-hinge",
+        "model.1.observe_every=5",
+        "model.1.augment={ crop = 0 }",
+        "data.limit=300",
+    ];
+    let mut arguments = vec!["run", config.as_str(), "--dry-run"];
+    arguments.extend(settings.iter().flat_map(|setting| ["--set", setting]));
+    let output = program(home.path(), &arguments);
+    let text = out(&output);
+    assert!(output.status.success(), "{}", err(&output));
+    for says in [
+        "17 steps in 2 epochs, the last one cut, on batches of 32, cross-entropy",
+        "rate 0.05, times 0.1 after 2 steps; crops of 2 and flips",
+        "passes: 1 over the test examples (every 2 epochs), logits of all examples after epoch 0, 2, final logits",
+        "17 steps in 17 epochs, on all 300 examples, 256 at a time, 0-hinge",
+        "no augmentation",
+        "passes: 4 over the test examples (every 5 epochs)",
+        "of disk (",
+    ] {
+        assert!(text.contains(says), "expected {says:?} in:\n{text}");
+    }
+}
+
+#[test]
 fn questions_and_options_that_do_not_fit_are_refused_by_name() {
     let home = tempfile::tempdir().unwrap();
     let (dir, _) = run(home.path(), &["train.epochs=1", "model.0.replicates=1", "model.1.replicates=1"]);

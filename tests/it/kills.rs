@@ -19,6 +19,8 @@ use crate::studies::{id, run, start_with};
 /// Set for the child: the folder, and how often the stage is passed before it dies there.
 const CHILD_DIR: &str = "DIFFSCOPE_TEST_CHILD_DIR";
 const CHILD_STAGE: &str = "DIFFSCOPE_TEST_CHILD_STAGE";
+/// Settings of the child's study, joined by `;`.
+const CHILD_SETTINGS: &str = "DIFFSCOPE_TEST_CHILD_SETTINGS";
 
 const STAGES: [(&str, Stage, usize); 10] = [
     ("mid-epoch", Stage::Step, 3),
@@ -45,19 +47,43 @@ fn child_that_dies_at_a_stage() {
             std::process::abort();
         }
     });
-    let running = start_with(Path::new(&dir), &[], 1, hook);
+    let settings = std::env::var(CHILD_SETTINGS).unwrap();
+    let settings: Vec<&str> = settings.split(';').filter(|setting| !setting.is_empty()).collect();
+    let running = start_with(Path::new(&dir), &settings, 1, hook);
     // If the stage is never reached, the study ends and so does this process, in good health: the parent notices.
     let _ = running.events.iter().find(|event| *event == Event::Idle);
 }
 
 #[test]
 fn a_study_killed_at_every_stage_ends_with_the_bits_of_one_never_stopped() {
+    kill_at(&(0..STAGES.len()).collect::<Vec<_>>(), &[]);
+}
+
+#[test]
+fn so_does_one_of_steps_full_batches_and_seldom_looks() {
+    // 27 steps: three epochs for the net, the last one cut; 27 for the dense net, whose batch takes two parts.
+    let settings = [
+        "data.limit=300",
+        "train.steps=27",
+        "train.observe_every=2",
+        "model.0.loss=0-hinge",
+        "scores.el2n={ epoch = [0, 1] }",
+        "model.1.batch_size=full",
+        "model.1.observe_every=4",
+    ];
+    kill_at(&[0, 1, 2, 4, 5, 8], &settings);
+    kill_at(&[1, 4], &[&settings[..], &["train.observe=sweep"]].concat());
+}
+
+/// Kills a study at some of the stages, each time in a child process and a fresh folder.
+fn kill_at(stages: &[usize], settings: &[&str]) {
     let temp = tempfile::tempdir().unwrap();
     let (whole, cut) = (temp.path().join("whole"), temp.path().join("cut"));
-    run(&whole, &[], 2);
+    run(&whole, settings, 2);
     let expected = tensors(&whole);
     assert!(expected.len() > 20, "{:?}", expected.keys());
-    for (number, (name, ..)) in STAGES.iter().enumerate() {
+    for number in stages {
+        let name = STAGES[*number].0;
         if cut.exists() {
             std::fs::remove_dir_all(&cut).unwrap();
         }
@@ -65,10 +91,11 @@ fn a_study_killed_at_every_stage_ends_with_the_bits_of_one_never_stopped() {
             .args(["--exact", "kills::child_that_dies_at_a_stage", "--nocapture"])
             .env(CHILD_DIR, &cut)
             .env(CHILD_STAGE, number.to_string())
+            .env(CHILD_SETTINGS, settings.join(";"))
             .output()
             .unwrap();
         assert!(!child.status.success(), "{name}: the child was to die: {child:?}");
-        run(&cut, &[], 1);
+        run(&cut, settings, 1);
         assert_same(&expected, &tensors(&cut), &format!("killed {name}"));
         assert!(!cut.join("replicates/net/000/checkpoint.safetensors").exists(), "killed {name}");
     }

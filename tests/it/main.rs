@@ -17,6 +17,7 @@ mod learner;
 mod nn_candle;
 mod nn_oracles;
 mod program;
+mod recipes;
 mod sharing;
 mod steering;
 mod store;

@@ -57,7 +57,7 @@ impl Twins {
     }
 
     /// Logits, loss gradients and statistics in one taped mode.
-    fn check(&mut self, mode: Mode) {
+    fn check(&mut self, mode: Mode, objective: Objective) {
         let (x, labels, var) = self.image_batch(5);
         let own_logits = self.rig.output(mode, &x);
         let mut statistics = Vec::new();
@@ -71,12 +71,17 @@ impl Twins {
 
         let targets: Vec<u32> = labels.iter().map(|label| u32::from(*label)).collect();
         let targets = Tensor::new(targets, &Device::Cpu).unwrap();
-        let loss = candle_nn::loss::cross_entropy(&logits, &targets).unwrap();
+        let entropy = candle_nn::loss::cross_entropy(&logits, &targets).unwrap();
+        let loss = match objective {
+            Objective::CrossEntropy => entropy.clone(),
+            Objective::ZeroHinge => zero_hinge(&logits, &targets),
+        };
         let store = loss.backward().unwrap();
         let mut seen = Record::default();
-        let dy = self.loss_gradient(&own_logits, &labels, &mut seen);
+        let dy = self.loss_gradient(&own_logits, &labels, objective, &mut seen);
+        // What is observed is the cross-entropy, whatever is minimised.
         let mean = seen.loss.iter().map(|loss| f64::from(*loss)).sum::<f64>() / labels.len() as f64;
-        assert_near(&[mean], &[loss.to_scalar().unwrap()], 1e-6, "loss");
+        assert_near(&[mean], &[entropy.to_scalar().unwrap()], 1e-6, "loss");
         let found = self.rig.gradients(mode, &x, &dy, Want { weights: true, norms: false, input: true });
         let expected = self.flat(&layout.parameters, |var| store.get(var).unwrap().clone());
         for entry in &layout.parameters {
@@ -85,11 +90,11 @@ impl Twins {
         assert_near(&found.input, &store.get(&var).unwrap().flatten_all().unwrap().to_vec1().unwrap(), 1e-6, "input");
     }
 
-    fn loss_gradient(&mut self, logits: &[f64], labels: &[u16], seen: &mut Record) -> Vec<f64> {
+    fn loss_gradient(&mut self, logits: &[f64], labels: &[u16], objective: Objective, seen: &mut Record) -> Vec<f64> {
         let kernels = &mut self.rig.step.kernels;
         let output = self.rig.network.output();
         let logits = kernels.upload(output, logits).unwrap();
-        let dy = kernels.loss(Objective::CrossEntropy, &logits, labels, 1.0 / labels.len() as f64).unwrap();
+        let dy = kernels.loss(objective, &logits, labels, 1.0 / labels.len() as f64).unwrap();
         kernels.take_record(seen).unwrap();
         let mut values = Vec::new();
         kernels.download(output, &dy, &mut |host| values.extend_from_slice(host)).unwrap();
@@ -101,7 +106,7 @@ impl Twins {
         let (x, labels, _) = self.image_batch(4);
         let size = self.rig.network.input().len();
         let logits = self.rig.output(Mode::EvalTaped, &x);
-        let dy = self.loss_gradient(&logits, &labels, &mut Record::default());
+        let dy = self.loss_gradient(&logits, &labels, Objective::CrossEntropy, &mut Record::default());
         let dy: Vec<f64> = dy.iter().map(|value| value * labels.len() as f64).collect();
         let found = self.rig.gradients(Mode::EvalTaped, &x, &dy, Want::NORMS).squared_norms;
         let Shape { channels, height, width } = self.rig.network.input();
@@ -124,7 +129,7 @@ fn image(channels: usize, side: usize) -> ImageShape {
 
 fn check(name: &str, input: ImageShape) {
     for mode in [Mode::EvalTaped, Mode::Train] {
-        Twins::new(name, input).check(mode);
+        Twins::new(name, input).check(mode, Objective::CrossEntropy);
     }
     Twins::new(name, input).check_norms();
 }
@@ -167,6 +172,23 @@ fn dense_networks_match_candles_autograd() {
     let point = ImageShape { channels: 1, height: 1, width: 2 };
     for (name, input) in [("mlp-12x3", image(2, 5)), ("mlp-10x1", point), ("logistic", image(3, 4))] {
         check(name, input);
+    }
+}
+
+/// The mean over the batch of the sum over all classes of max(0, z[c] - z[y]); the label's own term is 0.
+fn zero_hinge(logits: &Tensor, targets: &Tensor) -> Tensor {
+    let own = logits.gather(&targets.unsqueeze(1).unwrap(), 1).unwrap();
+    let excess = logits.broadcast_sub(&own).unwrap().relu().unwrap();
+    (excess.sum_all().unwrap() / targets.dims()[0] as f64).unwrap()
+}
+
+#[test]
+fn networks_that_minimise_the_0_hinge_match_candles_autograd() {
+    for (name, channels, side) in [("resnet8-4", 1, 12), ("vgg16-plain-2", 3, 11), ("mlp-12x3", 2, 5)] {
+        for mode in [Mode::EvalTaped, Mode::Train] {
+            let input = ImageShape { channels, height: side, width: side };
+            Twins::new(name, input).check(mode, Objective::ZeroHinge);
+        }
     }
 }
 

@@ -131,7 +131,7 @@ pub fn until<T>(what: &str, mut seen: impl FnMut() -> Option<T>) -> T {
 /// What the folder says of all replicates; nothing before there is a study.
 pub fn progress(dir: &Path) -> Vec<Progress> {
     let Ok(folder) = StudyFolder::open(dir) else { return Vec::new() };
-    results::all_progress(&folder, &Plan::new(&folder.record().config).unwrap())
+    results::all_progress(&folder, &Plan::new(&folder.record().config, folder.record().train).unwrap())
 }
 
 /// Waits until the folder says something of the replicates.

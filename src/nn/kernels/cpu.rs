@@ -589,16 +589,21 @@ impl<R: Real> Kernels for CpuKernels<R> {
         let logits = self.vectors(logits);
         let values = logits.read();
         let gradient = self.pool.vectors(logits.grid.shape.channels, logits.batch());
-        match objective {
-            Objective::CrossEntropy => {
-                softmax::cross_entropy(&values, labels, scale, &mut self.seen, &mut gradient.write());
-            }
-        }
+        let slope = match objective {
+            Objective::CrossEntropy => softmax::cross_entropy,
+            Objective::ZeroHinge => softmax::zero_hinge,
+        };
+        softmax::gradients(slope, &values, labels, scale, &mut self.seen, &mut gradient.write());
         Ok(gradient)
     }
 
     fn take_record(&mut self, seen: &mut Record) -> Result<()> {
         seen.append(&mut self.seen);
+        Ok(())
+    }
+
+    fn accumulate(&mut self, sum: &Buf<R>, gradients: &Buf<R>) -> Result<()> {
+        sum.write().iter_mut().zip(&*gradients.read()).for_each(|(sum, gradient)| *sum += *gradient);
         Ok(())
     }
 

@@ -40,6 +40,9 @@ pub enum Objective {
     /// Cross-entropy of the softmax.
     #[default]
     CrossEntropy,
+    /// The sum over the classes c other than the label y of `max(0, z[c] - z[y])` (Baldock et al. 2021, section 3.3); its
+    /// gradient is 0 where two logits are equal. Observations are those of the softmax all the same.
+    ZeroHinge,
 }
 
 /// A planned convolution.
@@ -300,6 +303,8 @@ pub trait Kernels: 'static {
     /// Appends the observations of all examples whose loss was taken since the last time, in that order, and forgets them.
     fn take_record(&mut self, seen: &mut Record) -> Result<()>;
 
+    /// sum += gradients, over whole arenas.
+    fn accumulate(&mut self, sum: &Self::Buf, gradients: &Self::Buf) -> Result<()>;
     /// v = momentum v + (g + decay w); w -= rate v, over the whole arenas, as PyTorch does it.
     fn sgd(&mut self, arenas: &Arenas<Self::Buf>, sgd: SgdStep) -> Result<()>;
 }

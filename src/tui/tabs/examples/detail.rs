@@ -130,12 +130,14 @@ fn scores(app: &App, buf: &mut Buffer, area: Rect, example: usize) {
     lines(buf, Rect { y: area.y + 1, height: area.height - 1, ..area }, rows);
 }
 
-/// A row per run, a cell per epoch: whether the prediction was the label.
+/// A row per run, a cell per observation: whether the prediction was the label.
 pub fn correctness(app: &App, buf: &mut Buffer, area: Rect) {
     let theme = app.theme;
+    let seldom = app.views.iter().any(|view| view.progress.timetable.every > 1);
+    let cell = if seldom { "observation" } else { "epoch" };
     let title = vec![
         Span::styled("Right or wrong", theme.strong()),
-        Span::styled(" · a row per run, a cell per epoch: ", theme.dim()),
+        Span::styled(format!(" · a row per run, a cell per {cell}: "), theme.dim()),
         Span::styled("· right", theme.good()),
         Span::styled("  ▪ wrong", theme.bad()),
     ];
@@ -200,17 +202,18 @@ pub fn margin(app: &App, buf: &mut Buffer, area: Rect) {
         lines(buf, Rect { x: inner.x + 1, ..inner }, wrapped.into_iter().map(|part| Line::styled(part, theme.dim())));
         return;
     }
-    let epochs = app.replicate().map_or(0, |view| view.progress.epochs).max(story.band.len() as u32).max(2);
+    let label = story.runs.first().map(|run| run.id.label.as_str()).unwrap_or_default();
+    let own = app.views.iter().find(|view| view.progress.id.label == label);
+    let timetable = own.map(|view| view.progress.timetable).unwrap_or_default();
+    let epochs = timetable.epochs.max(2);
     let values = story.band.iter().flat_map(|[low, _, high]| [f64::from(*low), f64::from(*high), 0.0]);
     let mut plot = Plot::new(inner, (1.0, f64::from(epochs)), range(values), 1);
-    let over = |t: usize, value: f32| (t as f64 + 1.0, f64::from(value));
+    let over = |row: usize, value: f32| (f64::from(timetable.epoch_of(row as u32)), f64::from(value));
     let color = theme.model(app.model);
     let band: Vec<_> =
         story.band.iter().enumerate().map(|(t, b)| (over(t, b[0]).0, f64::from(b[0]), f64::from(b[2]))).collect();
     plot.band(&band, theme.frame());
-    for milestone in &app.session.milestones {
-        plot.vertical(f64::from(*milestone) + 0.5, theme.frame());
-    }
+    app.session.milestones_of(label).for_each(|epoch| plot.vertical(epoch, theme.frame()));
     for run in &story.runs {
         plot.curve(run.history.margin.iter().enumerate().map(|(t, m)| over(t, *m)), theme.dim());
     }

@@ -150,11 +150,11 @@ pub fn margin(app: &App, buf: &mut Buffer, area: Rect) {
     let values = quantile(0).chain(quantile(4)).chain(own_margin.iter().copied());
     let mut plot = Plot::new(inner, (1.0, f64::from(replicate.progress.epochs.max(2))), range(values), 5);
     plot.horizontal(0.0, theme.frame());
-    for milestone in &app.session.milestones {
-        plot.vertical(f64::from(*milestone) + 0.5, theme.frame());
-    }
-    let epochs =
-        |values: Vec<f64>| values.into_iter().enumerate().map(|(t, v)| (t as f64 + 1.0, v)).collect::<Vec<_>>();
+    app.session.milestones_of(&id.label).for_each(|epoch| plot.vertical(epoch, theme.frame()));
+    let timetable = replicate.progress.timetable;
+    let epochs = |values: Vec<f64>| {
+        (0..).zip(values).map(|(row, value)| (f64::from(timetable.epoch_of(row)), value)).collect::<Vec<_>>()
+    };
     let band: Vec<_> =
         epochs(quantile(1).collect()).into_iter().zip(quantile(3)).map(|((x, a), b)| (x, a, b)).collect();
     plot.band(&band, theme.frame());
