@@ -4,11 +4,12 @@ use std::fmt::Write;
 use std::time::Instant;
 
 use super::disk;
-use super::launch::{Prepared, all_cores, planned};
-use crate::nn::{CpuKernels, Objective, SgdStep};
+use super::launch::{Prepared, planned};
+use crate::nn::{Kernels, Objective, SgdStep};
 use crate::scores::{Record, logit_epochs};
 use crate::study::config::{ModelConfig, Observe};
 use crate::study::plan::ReplicatePlan;
+use crate::train::devices::Work;
 use crate::train::learner::{Images, Learner};
 use crate::{Error, Result, data};
 
@@ -21,7 +22,7 @@ const TIMED_STEPS: usize = 3;
 /// A model that cannot be built.
 pub fn describe(prepared: &Prepared, jobs: Option<usize>) -> Result<String> {
     let (plan, dataset) = (&prepared.plan, &prepared.dataset);
-    let jobs = jobs.unwrap_or_else(all_cores);
+    let jobs = prepared.devices.jobs(jobs);
     let mut text = format!(
         "{}: {} training and {} test examples of {}x{}x{}, {} classes, from {}\n",
         plan.config.name,
@@ -38,7 +39,7 @@ pub fn describe(prepared: &Prepared, jobs: Option<usize>) -> Result<String> {
         let Some(first) = plan.replicates.iter().find(|replicate| replicate.id.label == model.label()) else {
             continue;
         };
-        let seconds = seconds_of(prepared, first)?;
+        let seconds = prepared.devices.try_out(dataset, Estimate { prepared, replicate: first })?;
         let here = plan.replicates.iter().filter(|replicate| replicate.id.label == model.label()).count();
         total += seconds * here as f64;
         longest = longest.max(seconds);
@@ -82,12 +83,23 @@ fn line_of(
     Ok(())
 }
 
-/// Seconds that one replicate takes on one core, from a few real steps.
-fn seconds_of(prepared: &Prepared, replicate: &ReplicatePlan) -> Result<f64> {
+/// A replicate whose time is to be estimated.
+struct Estimate<'a> {
+    prepared: &'a Prepared,
+    replicate: &'a ReplicatePlan,
+}
+
+impl Work<f64> for Estimate<'_> {
+    fn on<K: Kernels>(self, kernels: K) -> Result<f64> {
+        seconds_of(self.prepared, self.replicate, kernels)
+    }
+}
+
+/// Seconds that one replicate takes alone, from a few real steps.
+fn seconds_of<K: Kernels>(prepared: &Prepared, replicate: &ReplicatePlan, kernels: K) -> Result<f64> {
     let dataset = &prepared.dataset;
     let model = crate::models::parse(&replicate.model).map_err(Error::Usage)?;
-    let mut learner =
-        Learner::new(CpuKernels::<f32>::new().on(dataset.clone()), &model, dataset.shape, dataset.classes())?;
+    let mut learner = Learner::new(kernels, &model, dataset.shape, dataset.classes())?;
     learner.initialise(&replicate.key, replicate.recipe.norm_init)?;
     let order = crate::data::order(&replicate.key, 1, dataset.train);
     let batch = order.get(..replicate.recipe.batch_size.min(order.len())).unwrap_or(&order);

@@ -71,9 +71,9 @@ pub struct TrainConfig {
     /// What training minimises.
     #[serde(default)]
     pub loss: Loss,
-    /// Arithmetic: `fp32` on a CPU.
-    #[serde(default)]
-    pub precision: Precision,
+    /// Arithmetic: `fp32` on a CPU; on CUDA also `tf32`, the default there, and `bf16`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub precision: Option<Precision>,
     /// When examples are observed.
     #[serde(default)]
     pub observe: Observe,
@@ -167,16 +167,26 @@ pub enum Loss {
 }
 
 /// Arithmetic of training.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Precision {
-    /// 32-bit floats.
-    #[default]
+    /// 32-bit floats throughout.
     Fp32,
-    /// CUDA only.
+    /// CUDA only: factors of convolutions and matrix products rounded to 10 bits of mantissa, sums in 32 bits.
     Tf32,
-    /// CUDA only.
+    /// CUDA only: operands of convolutions and matrix products in bfloat16; weights, norms and losses in 32 bits.
     Bf16,
+}
+
+impl Precision {
+    /// Its name in a config.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Fp32 => "fp32",
+            Self::Tf32 => "tf32",
+            Self::Bf16 => "bf16",
+        }
+    }
 }
 
 /// When an example is observed.

@@ -1,6 +1,6 @@
 //! Checks that a config's values make sense, one sentence each.
 
-use super::config::{Augment, Config, DataConfig, Loss, Optimizer, Precision, TrainConfig};
+use super::config::{Augment, Config, DataConfig, Loss, Optimizer, TrainConfig};
 use toml::de::{DeArray, DeTable};
 
 use crate::Error;
@@ -119,11 +119,7 @@ fn check_train(train: &TrainConfig) -> Result<(), Problem> {
     check_batch("train.batch_size", train.batch_size)?;
     check_optimizer("train.optimizer", &train.optimizer)?;
     check_augment("train.augment", train.augment)?;
-    check_loss("train.loss", train.loss)?;
-    match train.precision {
-        Precision::Fp32 => Ok(()),
-        _ => Err(Problem::new("train.precision", "a CPU trains in \"fp32\" only")),
-    }
+    check_loss("train.loss", train.loss)
 }
 
 fn check_epochs(key: &str, epochs: u32) -> Result<(), Problem> {
