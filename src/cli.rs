@@ -107,12 +107,12 @@ pub struct Run {
     /// The study's folder [default: ./NAME].
     #[arg(long)]
     pub dir: Option<PathBuf>,
-    /// Replicates trained at once [default: one per core].
+    /// Replicates trained at once, per GPU on GPUs [default: one per core; up to 8 per GPU].
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub jobs: Option<u16>,
-    /// Where to train: cpu (cuda comes in a later version).
-    #[arg(long, default_value = "cpu")]
-    pub device: String,
+    /// Where to train: cpu, cuda (every GPU) or cuda:0,1 [default: cuda where a GPU answers, else cpu].
+    #[arg(long)]
+    pub device: Option<String>,
     /// Change a value of the config: a dotted path and a TOML value.
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub set: Vec<String>,

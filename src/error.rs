@@ -24,6 +24,9 @@ pub enum Error {
         /// The system's reason.
         source: std::io::Error,
     },
+    /// A device has no room for a replicate; fewer at once may have.
+    #[error("out of memory: {0}")]
+    OutOfMemory(String),
     /// Anything else that stops a replicate or a command.
     #[error("{0}")]
     Failed(String),

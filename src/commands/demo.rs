@@ -3,9 +3,9 @@
 use super::Exit;
 use super::launch::{Launch, Prepared};
 use crate::cli::Cli;
-use crate::nn::{CpuKernels, Kernels};
 use crate::store::places;
 use crate::study::Config;
+use crate::train::devices::Devices;
 use crate::{Error, NUMERICS, Result};
 
 /// The demo's config, as shipped in `configs/demo.toml`.
@@ -19,9 +19,10 @@ pub fn demo(cli: &Cli) -> Result<Exit> {
     let headless = cli.headless || !super::has_screen();
     loop {
         let config = Config::parse(DEMO, "configs/demo.toml", &[])?;
-        let mut prepared = Prepared::new(&config, std::path::PathBuf::new())?;
+        let devices = Devices::find(None, config.train.precision)?;
+        let mut prepared = Prepared::on(devices, &config, std::path::PathBuf::new())?;
         // Another config, data set, numerics or backend is another demo: their results must not mix.
-        let parts = [DEMO, &prepared.dataset.digest, &NUMERICS.to_string(), &CpuKernels::<f32>::new().backend_id()];
+        let parts = [DEMO, &prepared.dataset.digest, &NUMERICS.to_string(), &prepared.devices.backend_id()];
         let digest = blake3::hash(parts.join("\n").as_bytes()).to_hex();
         prepared.dir = places::demo_folder(&digest[..12])?;
         let dir = prepared.dir.clone();

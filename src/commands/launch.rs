@@ -17,8 +17,9 @@ use crate::study::config::BatchSize;
 use crate::study::recipe::FULL_CHUNK;
 use crate::study::{Config, Plan, ReplicateId, Shard};
 use crate::train::board::Board;
+use crate::train::devices::{Devices, Wish};
 use crate::train::events::Event;
-use crate::train::replicate::{Context, Outcome, StageHook, train};
+use crate::train::replicate::{Context, Outcome, StageHook};
 use crate::train::{Crew, Trainer, added_scores};
 use crate::tui::session::Session;
 use crate::{Error, Result, cli, headless, models};
@@ -33,21 +34,34 @@ pub struct Prepared {
     pub dir: PathBuf,
     /// Which part of it is trained here; all of it without one.
     pub shard: Option<Shard>,
+    /// Where it is trained.
+    pub devices: Arc<Devices>,
 }
 
 impl Prepared {
+    /// As [`Self::on`], on the CPU.
+    ///
+    /// # Errors
+    /// As [`Self::on`]; a precision that a CPU does not have.
+    pub fn new(config: &Config, dir: PathBuf) -> Result<Self> {
+        Self::on(Devices::find(Some(&Wish::Cpu), config.train.precision)?, config, dir)
+    }
+
     /// Loads the data and checks everything that can be checked before a folder is made.
     ///
     /// # Errors
     /// Bad data, or a model that cannot take images of this size.
-    pub fn new(config: &Config, dir: PathBuf) -> Result<Self> {
+    pub fn on(devices: Devices, config: &Config, dir: PathBuf) -> Result<Self> {
+        // The folder says in which arithmetic it was trained, also where the config leaves it to the device.
+        let mut config = config.clone();
+        config.train.precision = Some(devices.precision());
         let dataset = crate::data::load(&config.data, config.train.seed, &crate::data::sources::data_home())?;
-        let plan = Plan::new(config, dataset.train)?;
+        let plan = Plan::new(&config, dataset.train)?;
         for (index, model) in config.models.iter().enumerate() {
             let layout = planned(&model.name, &dataset)?;
-            check_full_batch(config, index, &layout, dataset.train)?;
+            check_full_batch(&config, index, &layout, dataset.train)?;
         }
-        Ok(Self { plan: Arc::new(plan), dataset: Arc::new(dataset), dir, shard: None })
+        Ok(Self { plan: Arc::new(plan), dataset: Arc::new(dataset), dir, shard: None, devices: Arc::new(devices) })
     }
 
     /// Trains one part of the study only.
@@ -75,9 +89,9 @@ impl Prepared {
             lockless: self.shard.is_some(),
             stages,
         };
-        let known = examples.clone();
+        let (known, devices) = (examples.clone(), self.devices.clone());
         let trainer: Trainer = Arc::new(move |context, plan, steer| {
-            let outcome = train(context, plan, CpuKernels::<f32>::new().on(context.dataset.clone()), steer)?;
+            let outcome = devices.train(context, plan, steer)?;
             show_foreign_work(context, &plan.id, &outcome, &known)?;
             Ok(outcome)
         });
@@ -157,14 +171,9 @@ pub struct Running {
     pub events: Receiver<Event>,
 }
 
-/// A job per core.
-pub fn all_cores() -> usize {
-    std::thread::available_parallelism().map_or(1, usize::from)
-}
-
 /// How to run.
 pub struct Launch {
-    /// Replicates at once; by default one per core.
+    /// Replicates at once on each device; by default one per core, or what a GPU carries.
     pub jobs: Option<usize>,
     /// Resume checkpoints of another backend.
     pub force: bool,
@@ -188,8 +197,9 @@ impl Launch {
     /// # Errors
     /// A folder that cannot be used; a screen that cannot be had. What replicates run into is told, not returned.
     pub fn go(self, prepared: &Prepared, look: &cli::Screen) -> Result<Ended> {
-        let jobs = self.jobs.unwrap_or_else(all_cores);
-        let mut notes = prepared.plan.warnings();
+        let jobs = prepared.devices.jobs(self.jobs);
+        let mut notes = vec![prepared.devices.describe(jobs)];
+        notes.extend(prepared.plan.warnings());
         notes.extend(prepared.shard.map(|shard| {
             let (here, all) =
                 (prepared.plan.replicates.len(), prepared.plan.config.models.iter().map(|m| m.replicates).sum::<u32>());

@@ -4,13 +4,14 @@ use std::fmt::Write;
 use std::time::Instant;
 
 use super::disk;
-use super::launch::{Prepared, all_cores, planned};
-use crate::nn::{CpuKernels, SgdStep};
+use super::launch::{Prepared, planned};
+use crate::nn::{Kernels, SgdStep};
 use crate::scores::{Record, ScoreSpec, logit_epochs};
 use crate::study::Timetable;
 use crate::study::config::{Augment, BatchSize, Loss, ModelConfig, Observe, Recipe};
 use crate::study::plan::ReplicatePlan;
 use crate::study::recipe::FULL_CHUNK;
+use crate::train::devices::Work;
 use crate::train::learner::{Images, Learner};
 use crate::{Error, Result, data};
 
@@ -23,7 +24,7 @@ const TIMED_STEPS: usize = 3;
 /// A model that cannot be built.
 pub fn describe(prepared: &Prepared, jobs: Option<usize>) -> Result<String> {
     let (plan, dataset) = (&prepared.plan, &prepared.dataset);
-    let jobs = jobs.unwrap_or_else(all_cores);
+    let jobs = prepared.devices.jobs(jobs);
     let mut text = format!(
         "{}: {} training and {} test examples of {}x{}x{}, {} classes, from {}\n",
         plan.config.name,
@@ -135,10 +136,10 @@ fn passes(first: &ReplicatePlan, scores: &[ScoreSpec]) -> String {
     format!("{looks}{every}{asked}, final logits")
 }
 
-/// Seconds that one replicate takes on one core, from a few real steps.
+/// Seconds that one replicate takes alone, from a few real steps.
 fn seconds_of(prepared: &Prepared, replicate: &ReplicatePlan) -> Result<f64> {
     let (dataset, timetable) = (&prepared.dataset, &replicate.timetable);
-    let (per_trained, per_evaluated) = seconds_per_example(prepared, replicate)?;
+    let (per_trained, per_evaluated) = prepared.devices.try_out(dataset, Estimate { prepared, replicate })?;
     let looked_at = if replicate.recipe.observe == Observe::Sweep { dataset.len() } else { dataset.test() };
     let looks = f64::from(timetable.looks_after(timetable.epochs));
     // The final logits are a pass too.
@@ -147,11 +148,26 @@ fn seconds_of(prepared: &Prepared, replicate: &ReplicatePlan) -> Result<f64> {
     Ok(timetable.length() * dataset.train as f64 * per_trained + evaluated * per_evaluated)
 }
 
+/// A replicate whose time is to be estimated.
+struct Estimate<'a> {
+    prepared: &'a Prepared,
+    replicate: &'a ReplicatePlan,
+}
+
+impl Work<(f64, f64)> for Estimate<'_> {
+    fn on<K: Kernels>(self, kernels: K) -> Result<(f64, f64)> {
+        seconds_per_example(self.prepared, self.replicate, kernels)
+    }
+}
+
 /// Seconds for an example in training, and in a pass without.
-fn seconds_per_example(prepared: &Prepared, replicate: &ReplicatePlan) -> Result<(f64, f64)> {
+fn seconds_per_example<K: Kernels>(
+    prepared: &Prepared,
+    replicate: &ReplicatePlan,
+    kernels: K,
+) -> Result<(f64, f64)> {
     let (dataset, recipe) = (&prepared.dataset, &replicate.recipe);
     let model = crate::models::parse(&replicate.model).map_err(Error::Usage)?;
-    let kernels = CpuKernels::<f32>::new().on(dataset.clone());
     let mut learner = Learner::new(kernels, &model, dataset.shape, dataset.classes())?;
     learner.initialise(&replicate.key, recipe.norm_init)?;
     let order = data::order(&replicate.key, 1, dataset.train);

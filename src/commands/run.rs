@@ -4,19 +4,21 @@ use std::path::PathBuf;
 
 use super::launch::{Launch, Prepared};
 use super::{Exit, detach, plan_text};
+use crate::Result;
 use crate::cli;
 use crate::study::Config;
-use crate::{Error, Result};
+use crate::train::devices::{Devices, Wish};
 
 /// Runs the command.
 ///
 /// # Errors
 /// A bad config or option, unreadable data, a folder that belongs to something else.
 pub fn run(options: &cli::Run, screen: &cli::Screen) -> Result<Exit> {
-    refuse_later(options)?;
     let config = Config::read(&options.study, &options.set)?;
     let dir = options.dir.clone().unwrap_or_else(|| PathBuf::from(&config.name));
-    let mut prepared = Prepared::new(&config, dir)?;
+    let wish = options.device.as_deref().map(Wish::parse).transpose()?;
+    let devices = Devices::find(wish.as_ref(), config.train.precision)?;
+    let mut prepared = Prepared::on(devices, &config, dir)?;
     if let Some(shard) = options.shard {
         prepared.keep(shard);
     }
@@ -31,15 +33,4 @@ pub fn run(options: &cli::Run, screen: &cli::Screen) -> Result<Exit> {
     Launch { jobs: options.jobs.map(usize::from), force: options.force, headless, fresh_allowed: false }
         .go(&prepared, screen)
         .map(|ended| ended.exit)
-}
-
-/// Options whose time has not come say so, and what to do instead.
-fn refuse_later(options: &cli::Run) -> Result<()> {
-    match options.device.as_str() {
-        "cpu" => Ok(()),
-        device if device == "cuda" || device.starts_with("cuda:") => {
-            Err(Error::Usage(format!("--device {device}: this version is built without CUDA; use --device cpu")))
-        }
-        device => Err(Error::Usage(format!("--device {device}: no such device; use cpu"))),
-    }
 }

@@ -58,7 +58,7 @@ pub struct ReplicateRecord {
     pub model: String,
     /// The seed shown to people, in hexadecimal (JSON numbers cannot hold 64 bits).
     pub seed: String,
-    /// Where it runs, such as `cpu`.
+    /// Where it runs, such as `cpu` or `cuda:0 NVIDIA H100`.
     pub device: String,
     /// Kernel set and instruction sets: the same id, the same bits.
     pub backend_id: String,

@@ -72,9 +72,9 @@ pub struct TrainConfig {
     /// What training minimises.
     #[serde(default)]
     pub loss: Loss,
-    /// Arithmetic: `fp32` on a CPU.
-    #[serde(default)]
-    pub precision: Precision,
+    /// Arithmetic: `fp32` on a CPU; on CUDA also `tf32`, the default there, and `bf16`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub precision: Option<Precision>,
     /// When examples are observed.
     #[serde(default)]
     pub observe: Observe,

@@ -227,16 +227,26 @@ pub enum Loss {
 }
 
 /// Arithmetic of training.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Precision {
-    /// 32-bit floats.
-    #[default]
+    /// 32-bit floats throughout.
     Fp32,
-    /// CUDA only.
+    /// CUDA only: factors of convolutions and matrix products rounded to 10 bits of mantissa, sums in 32 bits.
     Tf32,
-    /// CUDA only.
+    /// CUDA only: operands of convolutions and matrix products in bfloat16; weights, norms and losses in 32 bits.
     Bf16,
+}
+
+impl Precision {
+    /// Its name in a config.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Fp32 => "fp32",
+            Self::Tf32 => "tf32",
+            Self::Bf16 => "bf16",
+        }
+    }
 }
 
 /// When an example is observed.

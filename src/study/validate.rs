@@ -1,6 +1,6 @@
 //! Checks that a config's values make sense, one sentence each.
 
-use super::config::{Augment, BatchSize, Config, DataConfig, Length, Optimizer, Precision, TrainConfig};
+use super::config::{Augment, BatchSize, Config, DataConfig, Length, Optimizer, TrainConfig};
 use toml::de::{DeArray, DeTable};
 
 use crate::Error;
@@ -115,11 +115,7 @@ fn check_train(train: &TrainConfig) -> Result<(), Problem> {
     check_every("train.observe_every", train.observe_every)?;
     check_batch("train.batch_size", train.batch_size)?;
     check_optimizer("train.optimizer", &train.optimizer)?;
-    check_augment("train.augment", train.augment)?;
-    match train.precision {
-        Precision::Fp32 => Ok(()),
-        _ => Err(Problem::new("train.precision", "a CPU trains in \"fp32\" only")),
-    }
+    check_augment("train.augment", train.augment)
 }
 
 /// Epochs or steps, in the table `place`, not both.

@@ -21,7 +21,7 @@ pub struct Progress {
     pub id: ReplicateId,
     /// The seed shown to people.
     pub seed: u64,
-    /// Where it runs, such as `cpu`.
+    /// Where it runs, such as `cpu` or `cuda:0 NVIDIA H100`.
     pub device: String,
     /// What it is doing.
     pub state: State,

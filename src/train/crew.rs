@@ -64,6 +64,8 @@ struct Post {
     plan: ReplicatePlan,
     steer: Arc<Steer>,
     state: State,
+    /// Most replicates that ran at once during its turn.
+    crowd: usize,
 }
 
 type Done = (ReplicateId, Result<Outcome>);
@@ -96,7 +98,8 @@ impl Manager {
             // Whatever was under way or failed when the last process ended waits for its turn again.
             known.filter(|state| matches!(state, State::Finished | State::Skipped)).unwrap_or(State::Queued)
         };
-        let post = |plan: &ReplicatePlan| Post { plan: plan.clone(), steer: Arc::default(), state: state(&plan.id) };
+        let post =
+            |plan: &ReplicatePlan| Post { plan: plan.clone(), steer: Arc::default(), state: state(&plan.id), crowd: 0 };
         let posts: Vec<Post> = context.plan.replicates.iter().map(post).collect();
         for post in posts.iter().filter(|post| post.state == State::Finished) {
             // A kill right after the last step but one leaves a checkpoint that nothing needs any more.
@@ -222,6 +225,7 @@ impl Manager {
         let Some(post) = self.post(id) else { return };
         post.steer.reset();
         post.state = State::Running;
+        post.crowd = 0;
         let (plan, steer) = (post.plan.clone(), post.steer.clone());
         let work = move || {
             let outcome = catch_unwind(AssertUnwindSafe(|| trainer(&context, &plan, &steer)));
@@ -229,7 +233,11 @@ impl Manager {
             let _ = done.send((plan.id, outcome));
         };
         match std::thread::Builder::new().name(id.to_string()).spawn(work) {
-            Ok(_) => self.running += 1,
+            Ok(_) => {
+                self.running += 1;
+                let running = self.posts.iter_mut().filter(|post| post.state == State::Running);
+                running.for_each(|post| post.crowd = post.crowd.max(self.running));
+            }
             Err(error) => self.fail(id, &format!("cannot start a thread: {error}")),
         }
     }
@@ -248,6 +256,7 @@ impl Manager {
                 self.show_owner(id, &owner);
             }
             Err(error) if error.stops_all() => self.halt(id, &error),
+            Err(Error::OutOfMemory(reason)) => self.shrink(id, &reason),
             Err(error) => self.fail(id, &error.to_string()),
         }
     }
@@ -266,6 +275,21 @@ impl Manager {
         let reason =
             format!("{error}: training stopped, nothing finished is lost. Make room or make the folder writable");
         self.tell(Event::Halted { reason });
+    }
+
+    /// A device is full: fewer replicates at once from now on, and this one waits; alone, it can never fit.
+    fn shrink(&mut self, id: &ReplicateId, reason: &str) {
+        let crowd = self.post(id).map_or(0, |post| post.crowd);
+        if crowd <= 1 {
+            self.fail(id, &format!("out of memory, although nothing ran beside it: {reason}"));
+            return;
+        }
+        self.jobs = self.jobs.min(crowd - 1);
+        self.tell(Event::Jobs(self.jobs));
+        self.waiting.push_front(id.clone());
+        let waits = format!("out of memory with {crowd} at once: {} at once from now on; it waits its turn", self.jobs);
+        self.tell(Event::Log { id: Some(id.clone()), text: format!("{waits} ({reason})") });
+        self.write_and_announce(id, State::Queued, &waits);
     }
 
     fn obey(&mut self, command: Command) {

@@ -90,6 +90,11 @@ impl<K: Kernels> Learner<K> {
         self.step.kernels.backend_id()
     }
 
+    /// Where it computes, for people.
+    pub fn device(&self) -> String {
+        self.step.kernels.device()
+    }
+
     /// Draws the weights on the host, so that every backend starts the same; momentum 0, statistics fresh.
     pub fn initialise(&mut self, key: &Key, norm_init: NormInit) -> Result<()> {
         let layout = self.network.layout();

@@ -4,6 +4,7 @@ pub mod added_scores;
 pub mod board;
 mod commit;
 pub mod crew;
+pub mod devices;
 pub mod eta;
 pub mod events;
 pub mod gpus;

@@ -400,7 +400,7 @@ fn record_of<K: Kernels>(
     ReplicateRecord {
         model: plan.model.clone(),
         seed: format!("{:016x}", plan.key.seed()),
-        device: "cpu".into(),
+        device: learner.device(),
         backend_id: backend_id.to_owned(),
         parameters: learner.layout().parameter_count(),
         observe: match plan.recipe.observe {

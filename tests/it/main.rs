@@ -7,6 +7,7 @@ mod candle_peers;
 mod commands;
 mod configs;
 mod ctl;
+mod devices;
 mod extending;
 #[cfg(feature = "hub")]
 mod fetch;

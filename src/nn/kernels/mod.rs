@@ -6,6 +6,8 @@
 mod conv;
 mod conv_shapes;
 mod cpu;
+#[cfg(feature = "cuda")]
+pub mod cuda;
 mod dense;
 mod direct;
 mod group_norm;
@@ -186,6 +188,10 @@ pub trait Kernels: 'static {
 
     /// Kernel set and instruction sets: the same id, the same bits.
     fn backend_id(&self) -> String;
+    /// Where it computes, for people.
+    fn device(&self) -> String {
+        "cpu".into()
+    }
 
     /// A batch from host values `[B, C, H, W]`; their number must be a multiple of `shape.len()`.
     fn upload(&mut self, shape: Shape, values: &[Self::Real]) -> Result<Self::Buf>;

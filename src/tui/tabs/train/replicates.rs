@@ -25,10 +25,15 @@ struct Columns {
     left: u16,
 }
 
+/// A GPU's full name is in its record; `cuda:0` tells it from its neighbours.
+fn device(progress: &Progress) -> &str {
+    progress.device.split(' ').next().unwrap_or("")
+}
+
 impl Columns {
     fn of(app: &App, width: u16) -> Self {
         let longest = app.models.iter().map(|model| model.chars().count()).max().unwrap_or(5).clamp(5, 16) as u16;
-        let device = app.views.iter().map(|v| v.progress.device.chars().count()).max().unwrap_or(0).max(6) as u16;
+        let device = app.views.iter().map(|v| device(&v.progress).chars().count()).max().unwrap_or(0).max(6) as u16;
         let digits = app.views.iter().map(|v| v.progress.epochs.to_string().len()).max().unwrap_or(1) as u16;
         let epoch = (2 * digits + 2).max(9);
         let mut columns = Self { model: longest, epoch, device: device + 2, gauge: 0, speed: 9, left: 18 };
@@ -109,7 +114,7 @@ fn draw_row(app: &App, buf: &mut Buffer, row: Rect, columns: &Columns, progress:
     line_right(buf, x + 5, row.y, 5, format!("{:03}", progress.id.index));
     x += 5;
     if columns.device > 0 {
-        line(buf, x + 2, row.y, columns.device - 2, Line::styled(progress.device.clone(), theme.dim()));
+        line(buf, x + 2, row.y, columns.device - 2, Line::styled(device(progress).to_owned(), theme.dim()));
     }
     x += columns.device;
     let waiting = progress.state == State::Queued && progress.epochs_done == 0;

@@ -1,0 +1,87 @@
+//! What happens on a device that is full, missing or not asked for?
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use crossbeam_channel::unbounded;
+use diffscope::Error;
+use diffscope::data::Examples;
+use diffscope::results;
+use diffscope::store::examples::ExampleTable;
+use diffscope::store::folder::{StudyFolder, StudyRecord};
+use diffscope::store::record::State;
+use diffscope::train::board::Board;
+use diffscope::train::events::Event;
+use diffscope::train::replicate::{Context, Outcome};
+use diffscope::train::{Crew, Trainer};
+
+use crate::studies::prepare;
+
+/// Lets a crew run on a device with room for `room` replicates; gives how each ended and what was told.
+fn crew_on_a_device_with_room_for(room: usize, jobs: usize) -> (Vec<State>, Vec<String>, usize) {
+    let dir = tempfile::tempdir().unwrap();
+    let prepared = prepare(&dir.path().join("s"), &[]);
+    let record = StudyRecord::new(&prepared.plan.config, &prepared.dataset);
+    let folder = StudyFolder::open_or_create(&prepared.dir, &record).unwrap();
+    folder.write_examples(&ExampleTable::of(&prepared.dataset)).unwrap();
+    let board =
+        Arc::new(Board::of(results::views(&folder, &prepared.plan, &Arc::new(Examples::of(&prepared.dataset)))));
+    let (told, events) = unbounded();
+    let context = Context {
+        plan: prepared.plan.clone(),
+        dataset: prepared.dataset.clone(),
+        folder,
+        board: board.clone(),
+        events: told,
+        force: false,
+        stages: Arc::new(|_, _| ()),
+    };
+    let (inside, most) = (AtomicUsize::new(0), Arc::new(AtomicUsize::new(0)));
+    let seen = most.clone();
+    let trainer: Trainer = Arc::new(move |_, plan, _| {
+        let taken = inside.fetch_add(1, Ordering::SeqCst) + 1;
+        // Whoever comes early is still there when the next one asks for memory.
+        std::thread::sleep(Duration::from_millis(50));
+        let outcome = if taken > room {
+            Err(Error::OutOfMemory(format!("{} asks for 3 GiB of 2", plan.id)))
+        } else {
+            seen.fetch_max(taken, Ordering::SeqCst);
+            std::thread::sleep(Duration::from_millis(50));
+            Ok(Outcome::Finished)
+        };
+        inside.fetch_sub(1, Ordering::SeqCst);
+        outcome
+    });
+    let crew = Crew::start(context, jobs, trainer).unwrap();
+    let mut lines = Vec::new();
+    for event in events.iter() {
+        match event {
+            Event::Idle => break,
+            Event::Log { text, .. } => lines.push(text),
+            _ => {}
+        }
+    }
+    let states = prepared.plan.replicates.iter().map(|plan| {
+        let record = StudyFolder::open(&prepared.dir).unwrap().replicate(&plan.id).record().unwrap();
+        record.map_or(State::Queued, |record| record.state)
+    });
+    let states = states.collect();
+    crew.end(false);
+    (states, lines, most.load(Ordering::SeqCst))
+}
+
+#[test]
+fn a_full_device_means_fewer_at_once_and_no_lost_replicate() {
+    let (states, lines, most) = crew_on_a_device_with_room_for(2, 4);
+    assert!(states.iter().all(|state| *state != State::Failed), "{states:?}");
+    assert!((1..=2).contains(&most), "{most}");
+    assert!(lines.iter().any(|line| line.contains("at once from now on") && line.contains("3 GiB")), "{lines:?}");
+}
+
+#[test]
+fn a_replicate_that_does_not_fit_alone_fails_and_says_so() {
+    let (states, lines, _) = crew_on_a_device_with_room_for(0, 3);
+    assert!(states.iter().all(|state| *state == State::Failed), "{states:?}");
+    assert!(lines.iter().any(|line| line.contains("nothing ran beside it")), "{lines:?}");
+}
