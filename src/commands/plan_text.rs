@@ -50,6 +50,7 @@ pub fn describe(prepared: &Prepared, jobs: Option<usize>) -> Result<String> {
     for warning in plan.warnings() {
         let _ = writeln!(text, "  note: {warning}");
     }
+    let _ = writeln!(text, "  {}", prepared.devices.describe(jobs));
     let names: Vec<&str> = plan.scores.iter().map(|spec| spec.name.as_str()).collect();
     let _ = writeln!(text, "  scores: {}", names.join(", "));
     let _ = write!(

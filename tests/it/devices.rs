@@ -1,5 +1,6 @@
 //! What happens on a device that is full, missing or not asked for?
 
+use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -16,7 +17,7 @@ use diffscope::train::events::Event;
 use diffscope::train::replicate::{Context, Outcome};
 use diffscope::train::{Crew, Trainer};
 
-use crate::studies::prepare;
+use crate::studies::{SMALL, prepare};
 
 /// Lets a crew run on a device with room for `room` replicates; gives how each ended and what was told.
 fn crew_on_a_device_with_room_for(room: usize, jobs: usize) -> (Vec<State>, Vec<String>, usize) {
@@ -84,4 +85,43 @@ fn a_replicate_that_does_not_fit_alone_fails_and_says_so() {
     let (states, lines, _) = crew_on_a_device_with_room_for(0, 3);
     assert!(states.iter().all(|state| *state == State::Failed), "{states:?}");
     assert!(lines.iter().any(|line| line.contains("nothing ran beside it")), "{lines:?}");
+}
+
+/// Runs a tiny study on a device where no driver is installed: exit code, stdout, stderr.
+fn run_without_a_driver(device: &[&str]) -> Option<(Option<i32>, String, String)> {
+    #[cfg(feature = "cuda")]
+    if diffscope::nn::kernels::cuda::driver_is_there() {
+        eprintln!("SKIPPED: an NVIDIA driver is installed");
+        return None;
+    }
+    let home = tempfile::tempdir().unwrap();
+    let config = home.path().join("small.toml");
+    std::fs::write(&config, SMALL).unwrap();
+    let ended = Command::new(env!("CARGO_BIN_EXE_diffscope"))
+        .args(["run", &config.display().to_string(), "--headless", "--set", "train.epochs=1", "--dir"])
+        .arg(home.path().join("s"))
+        .args(device)
+        .env("XDG_STATE_HOME", home.path().join("state"))
+        .output()
+        .unwrap();
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    Some((ended.status.code(), text(&ended.stdout), text(&ended.stderr)))
+}
+
+#[test]
+fn gpus_that_cannot_be_had_are_refused_with_the_reason() {
+    for device in ["cuda", "cuda:99"] {
+        let Some((code, _, err)) = run_without_a_driver(&["--device", device]) else { return };
+        let (expected, says) =
+            if cfg!(feature = "cuda") { (1, "no NVIDIA driver is installed") } else { (2, "was built without CUDA") };
+        assert!(code == Some(expected) && err.contains(says), "{code:?} {err}");
+    }
+}
+
+#[test]
+fn without_a_wish_and_without_a_gpu_the_cpu_trains_and_says_so() {
+    let Some((code, out, err)) = run_without_a_driver(&[]) else { return };
+    assert!(code == Some(0) && out.contains("training on the CPU, "), "{code:?} {out} {err}");
+    let Some((code, _, err)) = run_without_a_driver(&["--set", "train.precision=\"bf16\""]) else { return };
+    assert!(code == Some(2) && err.contains("train.precision: \"bf16\": a CPU trains in \"fp32\" only"), "{err}");
 }

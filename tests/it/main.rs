@@ -7,6 +7,8 @@ mod candle_peers;
 mod commands;
 mod configs;
 mod ctl;
+#[cfg(feature = "cuda")]
+mod cuda;
 mod devices;
 mod extending;
 #[cfg(feature = "hub")]
