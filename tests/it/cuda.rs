@@ -7,7 +7,7 @@ use std::sync::Arc;
 use diffscope::data::{self, Dataset, ImageShape, View};
 use diffscope::models;
 use diffscope::nn::kernels::cuda::{CudaKernels, Gpu, device_count};
-use diffscope::nn::kernels::{Arenas, Conv, GroupNorm, Normed, Sink};
+use diffscope::nn::kernels::{Arenas, Conv, GroupNorm, Input, Normed, Sink};
 use diffscope::nn::{
     BatchNorm, Conv2d, CpuKernels, Flatten, Kernels, Linear, MaxPool, MeanPool, Mode, Network, Objective, Place, Real,
     Relu, Residual, Sequence, SgdStep, Shape, Step, Want,
@@ -70,7 +70,7 @@ impl Case {
     fn network<K: Kernels>(&self, input: Shape) -> Network<K> {
         let one = Sequence::default();
         let layers = match self {
-            Self::Conv(conv) => one.with("conv", conv.clone()),
+            Self::Conv(conv) => one.with("conv", *conv),
             Self::Norm { relu: true } => one.with("bn", BatchNorm::with_relu()),
             Self::Norm { relu: false } => one.with("bn", BatchNorm::new()),
             Self::Pool(side) => one.with("", MaxPool::new(*side)),
@@ -194,6 +194,7 @@ fn device_convolutions_match_the_cpu() {
     ] {
         let conv = Conv2d::new(outputs, kernel, stride, padding);
         Case::Conv(conv).check(&gpu, Precision::Fp32, 1e-4, input, batch);
+        Case::Conv(conv.biased().standardised()).check(&gpu, Precision::Fp32, 2e-4, input, batch);
     }
 }
 
@@ -274,7 +275,7 @@ fn device_batches_are_the_cpu_s_bit_for_bit() {
     let Some(gpu) = gpu() else { return };
     let dataset = dataset();
     let (mut host, mut device) =
-        (CpuKernels::<f32>::on(dataset.clone()), CudaKernels::on(&gpu, Precision::Tf32, &dataset).unwrap());
+        (CpuKernels::<f32>::new().on(dataset.clone()), CudaKernels::on(&gpu, Precision::Tf32, &dataset).unwrap());
     let shape = shape(dataset.shape.channels, dataset.shape.height, dataset.shape.width);
     let positions: Vec<u32> = (0..40).chain([199, 3, u32::MAX]).collect();
     let mut views = Vec::new();
@@ -456,7 +457,9 @@ impl StandardisedRig {
         for filter in weights[..108].chunks_mut(27) {
             let mean = filter.iter().sum::<f64>() / 27.0;
             let variance = filter.iter().map(|w| (w - mean).powi(2)).sum::<f64>() / 27.0;
-            filter.iter_mut().for_each(|w| *w = (*w - mean) / (variance + 1e-5).sqrt());
+            for w in filter {
+                *w = (*w - mean) / (variance + 1e-5).sqrt();
+            }
         }
         let mut host = CpuKernels::<f64>::new();
         let arena = host.arena(112).unwrap();
@@ -504,20 +507,34 @@ fn device_convolutions_with_bias_and_standardised_weights_match_their_definition
         let dy = device.upload(rig.conv.output, &real(&rig.dy)).unwrap();
         let norms = device.norms_like(&dy).unwrap();
         let sink = Sink { gradients: Some(&gradients), norms: Some(&norms) };
-        device.conv_weight_gradient(&rig.conv, &weights, &x, &dy, sink).unwrap();
+        let onto = device.upload(rig.conv.input, &real(&rig.x)).unwrap();
+        let dx = device.conv_backward(&rig.conv, &weights, &x, &dy, Input::Onto(onto), sink).unwrap().unwrap();
         device.read_arena(&gradients, &mut |host| found = host_f64(host)).unwrap();
         assert_near(&found, &rig.differences(|rig| &mut rig.weights, None), tolerance, "gradients");
         device.read_arena(&norms, &mut |host| found = host_f64(host)).unwrap();
         let squares = |example| rig.differences(|rig| &mut rig.weights, Some(example)).iter().map(|g| g * g).sum();
         let squares: Vec<f64> = (0..batch).map(squares).collect();
         assert_near(&found, &squares, tolerance, "norms");
-        let onto = device.upload(rig.conv.input, &real(&rig.x)).unwrap();
-        let dx = device.conv_input_gradient(&rig.conv, &weights, &x, &dy, Some(onto)).unwrap();
         device.download(rig.conv.input, &dx, &mut |host| found = host_f64(host)).unwrap();
         let expected: Vec<f64> =
             rig.differences(|rig| &mut rig.x, None).iter().zip(&rig.x).map(|(dx, onto)| dx + onto).collect();
         assert_near(&found, &expected, tolerance, "dx onto x");
     }
+}
+
+/// Weights and momentum after one step from weights, gradients and momentum.
+fn moved<K: Kernels<Real = f32>>(kernels: &mut K, values: [Vec<f32>; 3], sgd: SgdStep) -> Vec<f32> {
+    let [weights, gradients, momentum] = values.map(|values| {
+        let arena = kernels.arena(values.len()).unwrap();
+        kernels.write_arena(&arena, &values).unwrap();
+        arena
+    });
+    let arenas = Arenas { weights, gradients, momentum, statistics: kernels.arena(0).unwrap() };
+    kernels.sgd(&arenas, sgd).unwrap();
+    let mut moved = Vec::new();
+    kernels.read_arena(&arenas.weights, &mut |host| moved.extend_from_slice(host)).unwrap();
+    kernels.read_arena(&arenas.momentum, &mut |host| moved.extend_from_slice(host)).unwrap();
+    moved
 }
 
 #[test]
@@ -526,19 +543,6 @@ fn device_descent_moves_as_the_cpu_does() {
     let mut device = kernels(&gpu, Precision::Tf32);
     let values = |purpose: &str| normals(1000, purpose).iter().map(|value| *value as f32).collect::<Vec<f32>>();
     let sgd = SgdStep { rate: 0.1, momentum: 0.9, weight_decay: 0.01 };
-    fn moved<K: Kernels<Real = f32>>(kernels: &mut K, values: [Vec<f32>; 3], sgd: SgdStep) -> Vec<f32> {
-        let [weights, gradients, momentum] = values.map(|values| {
-            let arena = kernels.arena(values.len()).unwrap();
-            kernels.write_arena(&arena, &values).unwrap();
-            arena
-        });
-        let arenas = Arenas { weights, gradients, momentum, statistics: kernels.arena(0).unwrap() };
-        kernels.sgd(&arenas, sgd).unwrap();
-        let mut moved = Vec::new();
-        kernels.read_arena(&arenas.weights, &mut |host| moved.extend_from_slice(host)).unwrap();
-        kernels.read_arena(&arenas.momentum, &mut |host| moved.extend_from_slice(host)).unwrap();
-        moved
-    }
     let start = [values("w"), values("g"), values("v")];
     let expected = moved(&mut CpuKernels::<f32>::new(), start.clone(), sgd);
     let found = moved(&mut device, start, sgd);
@@ -580,7 +584,7 @@ fn as_f64(values: &[f32]) -> Vec<f64> {
 fn device_training_follows_the_cpu_and_repeats_itself_bit_for_bit() {
     let Some(gpu) = gpu() else { return };
     let dataset = dataset();
-    let (host, seen, logits, norms) = trained(CpuKernels::<f32>::on(dataset.clone()), &dataset, 4);
+    let (host, seen, logits, norms) = trained(CpuKernels::<f32>::new().on(dataset.clone()), &dataset, 4);
     let device = || CudaKernels::on(&gpu, Precision::Fp32, &dataset).unwrap();
     let (learner, mine, own_logits, own_norms) = trained(device(), &dataset, 4);
     for (what, found, expected) in [

@@ -56,7 +56,7 @@ fn crew_on_a_device_with_room_for(room: usize, jobs: usize) -> (Vec<State>, Vec<
     });
     let crew = Crew::start(context, jobs, trainer).unwrap();
     let mut lines = Vec::new();
-    for event in events.iter() {
+    for event in &events {
         match event {
             Event::Idle => break,
             Event::Log { text, .. } => lines.push(text),

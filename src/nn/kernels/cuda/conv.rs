@@ -231,24 +231,25 @@ impl CudaKernels {
         self.device.launch("widen", Grid::each(to.len()), &args)
     }
 
+    /// Room for a convolution's weights.
+    fn unprepared(&self, conv: &Conv) -> Result<Prepared> {
+        let stream = &self.device.stream;
+        let narrow = self.precision == Precision::Bf16;
+        Ok(Prepared {
+            weight: Block::new(stream, 4 * conv.weight.len)?,
+            narrowed: narrow.then(|| Block::new(stream, 2 * conv.weight.len)).transpose()?,
+            inverses: Block::new(stream, 4 * conv.output.channels)?,
+            version: 0,
+        })
+    }
+
     /// The weights in the order, format and scale of the convolution, made once per step.
     fn prepared(&mut self, conv: &Conv, weights: &Buf) -> Result<Rc<Prepared>> {
         if let Some(known) = self.prepared.get(&conv.weight.offset).filter(|known| known.version == self.version) {
             return Ok(known.clone());
         }
-        let prepared = match self.prepared.remove(&conv.weight.offset).and_then(Rc::into_inner) {
-            Some(old) => Prepared { version: self.version, ..old },
-            None => {
-                let stream = &self.device.stream;
-                let narrow = self.precision == Precision::Bf16;
-                Prepared {
-                    weight: Block::new(stream, 4 * conv.weight.len)?,
-                    narrowed: narrow.then(|| Block::new(stream, 2 * conv.weight.len)).transpose()?,
-                    inverses: Block::new(stream, 4 * conv.output.channels)?,
-                    version: self.version,
-                }
-            }
-        };
+        let old = self.prepared.remove(&conv.weight.offset).and_then(Rc::into_inner);
+        let prepared = Prepared { version: self.version, ..old.map_or_else(|| self.unprepared(conv), Ok)? };
         let args = [
             Arg::Pointer(weights.at(conv.weight.offset)),
             Arg::Pointer(prepared.weight.address()),

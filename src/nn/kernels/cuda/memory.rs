@@ -73,6 +73,7 @@ impl Buf {
     }
 
     /// Values in it.
+    #[allow(clippy::len_without_is_empty)] // no batch is empty
     pub fn len(&self) -> usize {
         self.per_example * self.batch
     }

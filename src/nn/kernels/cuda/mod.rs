@@ -33,7 +33,7 @@ use gpu::Resident;
 use launch::{Device, Grid};
 use memory::{Pool, Scratch, to_device, to_host, zero};
 
-use super::{Arenas, Conv, Dense, GroupNorm, Kernels, Norm, Normed, Objective, Pool as MaxPool, SgdStep, Sink};
+use super::{Arenas, Conv, Dense, GroupNorm, Input, Kernels, Norm, Normed, Objective, Pool as MaxPool, SgdStep, Sink};
 use crate::data::{Dataset, View};
 use crate::nn::Shape;
 use crate::scores::Record;
@@ -132,7 +132,7 @@ impl Kernels for CudaKernels {
         Ok(x)
     }
 
-    fn download(&self, shape: Shape, x: &Buf, take: &mut dyn FnMut(&[f32])) -> Result<()> {
+    fn download(&mut self, shape: Shape, x: &Buf, take: &mut dyn FnMut(&[f32])) -> Result<()> {
         let to = self.scratch.borrow_mut().take("host", 4 * x.len())?;
         self.in_planes(shape, x, to)?;
         let mut values = vec![0.0; x.len()];
@@ -184,26 +184,21 @@ impl Kernels for CudaKernels {
         self.conv_forward(conv, weights, x)
     }
 
-    fn conv_input_gradient(
-        &mut self,
-        conv: &Conv,
-        weights: &Buf,
-        _x: &Buf,
-        dy: &Buf,
-        onto: Option<Buf>,
-    ) -> Result<Buf> {
-        self.conv_input(conv, weights, dy, onto)
-    }
-
-    fn conv_weight_gradient(
+    fn conv_backward(
         &mut self,
         conv: &Conv,
         weights: &Buf,
         x: &Buf,
         dy: &Buf,
+        input: Input<Buf>,
         sink: Sink<'_, Buf>,
-    ) -> Result<()> {
-        self.conv_weight(conv, weights, x, dy, &sink)
+    ) -> Result<Option<Buf>> {
+        self.conv_weight(conv, weights, x, dy, &sink)?;
+        match input {
+            Input::Unwanted => Ok(None),
+            Input::Wanted => self.conv_input(conv, weights, dy, None).map(Some),
+            Input::Onto(onto) => self.conv_input(conv, weights, dy, Some(onto)).map(Some),
+        }
     }
 
     fn dense(&mut self, dense: &Dense, weights: &Buf, x: &Buf) -> Result<Buf> {
