@@ -86,7 +86,7 @@ impl Case {
                 let projection = Conv2d::new(*outputs, 1, *stride, 0);
                 let shortcut = Sequence::default().with("0", projection).with("1", BatchNorm::new());
                 let changes = *stride != 1 || input.channels != *outputs;
-                one.with("block", Residual::new(body, "bn2", changes.then_some(shortcut)))
+                one.with("block", Residual::new(body, "bn2", BatchNorm::with_relu(), changes.then_some(shortcut)))
             }
             Self::Model(name) => {
                 let image = ImageShape { channels: input.channels, height: input.height, width: input.width };
@@ -227,8 +227,16 @@ fn device_blocks_and_whole_networks_match_the_cpu() {
     for (outputs, stride) in [(4, 1), (8, 2)] {
         Case::Block { outputs, stride }.check(&gpu, Precision::Fp32, 1e-4, shape(4, 8, 6), 3);
     }
-    for (name, input) in [("resnet8-4", shape(3, 12, 9)), ("resnet14-3", shape(1, 8, 8)), ("mlp-24x3", shape(2, 5, 6))]
-    {
+    for (name, input) in [
+        ("resnet8-4", shape(3, 12, 9)),
+        ("resnet14-3", shape(1, 8, 8)),
+        ("resnet8-gn-8", shape(3, 9, 8)),
+        ("vgg11-2", shape(3, 32, 32)),
+        ("vgg11-plain-2", shape(3, 16, 16)),
+        ("lenet5", shape(1, 28, 28)),
+        ("mlp-24x3", shape(2, 5, 6)),
+        ("logistic", shape(3, 4, 5)),
+    ] {
         Case::Model(name).check(&gpu, Precision::Fp32, 1e-4, input, 4);
     }
 }

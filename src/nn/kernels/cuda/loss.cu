@@ -1,5 +1,8 @@
 // Softmax cross-entropy and what is observed of it, in f64, as kernels/softmax.rs has it. A block of 32 threads a row.
 
+// Gradients below this are 0, as on the CPU.
+#define NEGLIGIBLE 1e-30
+
 // Each thread gets the largest value; NaN loses against every number.
 __device__ inline double row_largest(double own) {
     __shared__ double places[32];
@@ -37,7 +40,8 @@ extern "C" __global__ void cross_entropy(const float* logits, const u32* labels,
     if (!finite) total.a = missing;
     for (int i = threadIdx.x; i < classes; i += blockDim.x) {
         double p = exp(z[i] - largest) / total.a;
-        gradient[(size_t)blockIdx.x * classes + i] = (float)(scale * (p - (i == label ? 1.0 : 0.0)));
+        double exact = scale * (p - (i == label ? 1.0 : 0.0));
+        gradient[(size_t)blockIdx.x * classes + i] = fabs(exact) < NEGLIGIBLE ? 0.0f : (float)exact;
     }
     if (threadIdx.x == 0) {
         u32* record = seen + 4 * (size_t)blockIdx.x;
