@@ -98,6 +98,8 @@ fn what_cannot_be_asked_yet_or_at_all_exits_with_2_and_says_what_to_do() {
     let config = config.display().to_string();
     let dir = home.path().join("never").display().to_string();
     for (arguments, says) in [
+        (vec!["run", &config, "--dir", &dir, "--shard", "3/2"], "i/n with i from 1 to n"),
+        (vec!["run", &config, "--dir", &dir, "--detach", "--dry-run"], "--dry-run"),
         (vec!["run", &config, "--dir", &dir, "--device", "cuda:0,x"], "whole numbers"),
         (vec!["run", &config, "--dir", &dir, "--device", "tpu"], "no such device"),
         (vec!["run", &config, "--dir", &dir, "--jobs", "0"], "--jobs"),

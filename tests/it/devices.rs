@@ -36,6 +36,7 @@ fn crew_on_a_device_with_room_for(room: usize, jobs: usize) -> (Vec<State>, Vec<
         board: board.clone(),
         events: told,
         force: false,
+        lockless: false,
         stages: Arc::new(|_, _| ()),
     };
     let (inside, most) = (AtomicUsize::new(0), Arc::new(AtomicUsize::new(0)));
