@@ -162,11 +162,7 @@ impl Work<(f64, f64)> for Estimate<'_> {
 }
 
 /// Seconds for an example in training, and in a pass without.
-fn seconds_per_example<K: Kernels>(
-    prepared: &Prepared,
-    replicate: &ReplicatePlan,
-    kernels: K,
-) -> Result<(f64, f64)> {
+fn seconds_per_example<K: Kernels>(prepared: &Prepared, replicate: &ReplicatePlan, kernels: K) -> Result<(f64, f64)> {
     let (dataset, recipe) = (&prepared.dataset, &replicate.recipe);
     let model = crate::models::parse(&replicate.model).map_err(Error::Usage)?;
     let mut learner = Learner::new(kernels, &model, dataset.shape, dataset.classes())?;

@@ -301,8 +301,14 @@ fn device_batches_are_the_cpu_s_bit_for_bit() {
 }
 
 #[test]
-fn device_observations_are_the_cpu_s() {
+fn device_losses_and_observations_are_the_cpu_s() {
     let Some(gpu) = gpu() else { return };
+    for objective in [Objective::CrossEntropy, Objective::ZeroHinge] {
+        check_loss(&gpu, objective);
+    }
+}
+
+fn check_loss(gpu: &Arc<Gpu>, objective: Objective) {
     let classes = 70;
     let mut logits: Vec<f32> = normals(6 * classes, "logits").iter().map(|value| *value as f32 * 4.0).collect();
     logits[classes] = f32::NAN;
@@ -315,13 +321,13 @@ fn device_observations_are_the_cpu_s() {
     let (mut dz, mut dz_expected) = (Vec::new(), Vec::new());
     let mut host = CpuKernels::<f32>::new();
     let z = host.upload(shape(classes, 1, 1), &logits).unwrap();
-    let gradient = host.loss(Objective::CrossEntropy, &z, &labels, 0.25).unwrap();
+    let gradient = host.loss(objective, &z, &labels, 0.25).unwrap();
     host.download(shape(classes, 1, 1), &gradient, &mut |values| dz_expected = host_f64(values)).unwrap();
     host.take_record(&mut expected).unwrap();
-    let mut device = kernels(&gpu, Precision::Tf32);
+    let mut device = kernels(gpu, Precision::Tf32);
     let z = device.upload(shape(classes, 1, 1), &logits).unwrap();
     for _ in 0..2 {
-        let gradient = device.loss(Objective::CrossEntropy, &z, &labels, 0.25).unwrap();
+        let gradient = device.loss(objective, &z, &labels, 0.25).unwrap();
         device.download(shape(classes, 1, 1), &gradient, &mut |values| dz = host_f64(values)).unwrap();
     }
     device.take_record(&mut found).unwrap();
@@ -537,6 +543,7 @@ fn moved<K: Kernels<Real = f32>>(kernels: &mut K, values: [Vec<f32>; 3], sgd: Sg
         kernels.write_arena(&arena, &values).unwrap();
         arena
     });
+    kernels.accumulate(&gradients, &momentum).unwrap();
     let arenas = Arenas { weights, gradients, momentum, statistics: kernels.arena(0).unwrap() };
     kernels.sgd(&arenas, sgd).unwrap();
     let mut moved = Vec::new();

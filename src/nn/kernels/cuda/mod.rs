@@ -335,6 +335,11 @@ impl Kernels for CudaKernels {
         self.observations(seen)
     }
 
+    fn accumulate(&mut self, sum: &Buf, gradients: &Buf) -> Result<()> {
+        let args = [Arg::Pointer(sum.at(0)), Arg::Pointer(gradients.at(0)), Arg::size(sum.len())?];
+        self.device.launch("add", Grid::each(sum.len()), &args)
+    }
+
     fn sgd(&mut self, arenas: &Arenas<Buf>, sgd: SgdStep) -> Result<()> {
         self.version += 1;
         let n = arenas.weights.len();

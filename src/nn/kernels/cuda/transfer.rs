@@ -168,10 +168,9 @@ impl CudaKernels {
         let gradient = self.pool.take(classes, rows)?;
         let seen = self.seen.grow(&self.device.stream, RECORD * rows)?;
         let pointers = [logits.at(0), labels, gradient.at(0), seen].map(Arg::Pointer);
-        let args = [&pointers[..], &[Arg::size(classes)?, Arg::Double(scale)]].concat();
-        match objective {
-            Objective::CrossEntropy => self.device.launch("cross_entropy", Grid::rows(rows), &args)?,
-        }
+        let hinge = Arg::flag(objective == Objective::ZeroHinge);
+        let args = [&pointers[..], &[Arg::size(classes)?, Arg::Double(scale), hinge]].concat();
+        self.device.launch("loss", Grid::rows(rows), &args)?;
         Ok(gradient)
     }
 
