@@ -137,28 +137,28 @@ fn passes(first: &ReplicatePlan, scores: &[ScoreSpec]) -> String {
     format!("{looks}{every}{asked}, final logits")
 }
 
-/// A replicate whose time is to be estimated.
-struct Estimate<'a> {
-    prepared: &'a Prepared,
-    replicate: &'a ReplicatePlan,
-}
-
-impl Work<f64> for Estimate<'_> {
-    fn on<K: Kernels>(self, kernels: K) -> Result<f64> {
-        seconds_of(self.prepared, self.replicate, kernels)
-    }
-}
-
 /// Seconds that one replicate takes alone, from a few real steps.
-fn seconds_of<K: Kernels>(prepared: &Prepared, replicate: &ReplicatePlan, kernels: K) -> Result<f64> {
+fn seconds_of(prepared: &Prepared, replicate: &ReplicatePlan) -> Result<f64> {
     let (dataset, timetable) = (&prepared.dataset, &replicate.timetable);
-    let (per_trained, per_evaluated) = seconds_per_example(prepared, replicate, kernels)?;
+    let (per_trained, per_evaluated) = prepared.devices.try_out(dataset, Estimate { prepared, replicate })?;
     let looked_at = if replicate.recipe.observe == Observe::Sweep { dataset.len() } else { dataset.test() };
     let looks = f64::from(timetable.looks_after(timetable.epochs));
     // The final logits are a pass too.
     let asked = logit_epochs(&prepared.plan.scores, timetable.epochs).len() + 1;
     let evaluated = looks * looked_at as f64 + (asked * dataset.len()) as f64;
     Ok(timetable.length() * dataset.train as f64 * per_trained + evaluated * per_evaluated)
+}
+
+/// A replicate whose time is to be estimated.
+struct Estimate<'a> {
+    prepared: &'a Prepared,
+    replicate: &'a ReplicatePlan,
+}
+
+impl Work<(f64, f64)> for Estimate<'_> {
+    fn on<K: Kernels>(self, kernels: K) -> Result<(f64, f64)> {
+        seconds_per_example(self.prepared, self.replicate, kernels)
+    }
 }
 
 /// Seconds for an example in training, and in a pass without.

@@ -115,8 +115,7 @@ fn check_train(train: &TrainConfig) -> Result<(), Problem> {
     check_every("train.observe_every", train.observe_every)?;
     check_batch("train.batch_size", train.batch_size)?;
     check_optimizer("train.optimizer", &train.optimizer)?;
-    check_augment("train.augment", train.augment)?;
-    Ok(())
+    check_augment("train.augment", train.augment)
 }
 
 /// Epochs or steps, in the table `place`, not both.

@@ -1,4 +1,5 @@
-// Losses and what is observed of them, in f64, as kernels/softmax.rs has it. A block of 32 threads a row.
+// The losses' gradients and what is observed of rows of logits, in f64, as kernels/softmax.rs has it. A block of 32
+// threads a row.
 
 // Gradients below this are 0, as on the CPU.
 #define NEGLIGIBLE 1e-30
@@ -14,8 +15,8 @@ __device__ inline double row_largest(double own) {
     return largest;
 }
 
-// `seen` [rows, 4]: cross-entropy, margin and entropy as f32, the predicted class. `gradient`: of the cross-entropy,
-// scale (p - onehot(label)), or of the 0-hinge, scale where a logit is above the label's and minus their number at it.
+// `seen` [rows, 4]: cross-entropy, margin and entropy as f32, the predicted class. `gradient` = scale times p -
+// onehot(label); of the 0-hinge: 1 at every class above the label, minus their number at the label.
 extern "C" __global__ void loss(const float* logits, const u32* labels, float* gradient, u32* seen, int classes,
                                 double scale, int hinge) {
     const float* z = logits + (size_t)blockIdx.x * classes;
@@ -29,22 +30,22 @@ extern "C" __global__ void loss(const float* logits, const u32* labels, float* g
     }
     double largest = row_largest(own), rival = row_largest(other);
     bool finite = row_largest(broken) == 0.0;
-    double sum = 0.0, weighted = 0.0, first = classes, above = 0.0;
+    double sum = 0.0, weighted = 0.0, first = classes, over = 0.0;
     for (int i = threadIdx.x; i < classes; i += blockDim.x) {
         double shifted = z[i] - largest, power = exp(shifted);
         sum += power;
         weighted += power * shifted;
         if (z[i] >= largest && i < first) first = i;
-        if (z[i] > z[label]) above += 1.0;
+        if (z[i] > z[label]) over += 1.0;
     }
     Pair total = block_total({sum, weighted});
-    double total_above = block_total({above, 0.0}).a;
     int predicted = -(int)row_largest(-first);
+    double above = block_total({over, 0.0}).a;
     if (!finite) total.a = missing;
     for (int i = threadIdx.x; i < classes; i += blockDim.x) {
-        double p = exp(z[i] - largest) / total.a;
-        double exact = scale * (p - (i == label ? 1.0 : 0.0));
-        if (hinge) exact = finite ? scale * (i == label ? -total_above : z[i] > z[label] ? 1.0 : 0.0) : missing;
+        double slope = exp(z[i] - largest) / total.a - (i == label ? 1.0 : 0.0);
+        if (hinge) slope = !finite ? missing : i == label ? -above : z[i] > z[label] ? 1.0 : 0.0;
+        double exact = scale * slope;
         gradient[(size_t)blockIdx.x * classes + i] = fabs(exact) < NEGLIGIBLE ? 0.0f : (float)exact;
     }
     if (threadIdx.x == 0) {

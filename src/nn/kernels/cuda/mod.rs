@@ -336,9 +336,8 @@ impl Kernels for CudaKernels {
     }
 
     fn accumulate(&mut self, sum: &Buf, gradients: &Buf) -> Result<()> {
-        let n = sum.len();
-        let args = [Arg::Pointer(sum.at(0)), Arg::Pointer(gradients.at(0)), Arg::size(n)?];
-        self.device.launch("add", Grid::each(n), &args)
+        let args = [Arg::Pointer(sum.at(0)), Arg::Pointer(gradients.at(0)), Arg::size(sum.len())?];
+        self.device.launch("add", Grid::each(sum.len()), &args)
     }
 
     fn sgd(&mut self, arenas: &Arenas<Buf>, sgd: SgdStep) -> Result<()> {

@@ -168,11 +168,8 @@ impl CudaKernels {
         let gradient = self.pool.take(classes, rows)?;
         let seen = self.seen.grow(&self.device.stream, RECORD * rows)?;
         let pointers = [logits.at(0), labels, gradient.at(0), seen].map(Arg::Pointer);
-        let hinge = match objective {
-            Objective::CrossEntropy => 0,
-            Objective::ZeroHinge => 1,
-        };
-        let args = [&pointers[..], &[Arg::size(classes)?, Arg::Double(scale), Arg::size(hinge)?]].concat();
+        let hinge = Arg::flag(objective == Objective::ZeroHinge);
+        let args = [&pointers[..], &[Arg::size(classes)?, Arg::Double(scale), hinge]].concat();
         self.device.launch("loss", Grid::rows(rows), &args)?;
         Ok(gradient)
     }
