@@ -41,7 +41,7 @@ pub fn describe(prepared: &Prepared, jobs: Option<usize>) -> Result<String> {
         let Some(first) = plan.replicates.iter().find(|replicate| replicate.id.label == model.label()) else {
             continue;
         };
-        let seconds = prepared.devices.try_out(dataset, Estimate { prepared, replicate: first })?;
+        let seconds = seconds_of(prepared, first)?;
         let here = plan.replicates.iter().filter(|replicate| replicate.id.label == model.label()).count();
         total += seconds * here as f64;
         longest = longest.max(seconds);

@@ -3,9 +3,10 @@
 // What isn't inlined into the function that enables an instruction set is compiled without it.
 #![allow(clippy::inline_always)]
 
+use super::pointwise::{GateAt, NormGate, OpenGate, OutputGate};
 use super::pool::Grid;
 use super::real::Real;
-use super::stage::{BorrowedGate, GateAt, NormGate, OpenGate, OutputGate};
+use super::stage::BorrowedGate;
 use super::vector::{Set, Single, Vector};
 
 /// Sums that run side by side, so that one addition need not wait for the other.
