@@ -274,6 +274,9 @@ pub struct Bench {
     /// Length of an embedding of the depth job.
     #[arg(long, default_value_t = 4096, value_parser = at_least_one)]
     pub dim: usize,
+    /// Where training is measured, as for `run` [default: the CPU].
+    #[arg(long)]
+    pub device: Option<String>,
     /// The CPU kernels: avx512, avx2 or portable [default: the best there is].
     #[arg(long, value_name = "SET")]
     pub kernels: Option<String>,

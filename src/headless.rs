@@ -124,7 +124,8 @@ fn running(views: &[ReplicateView]) -> Vec<String> {
         format!(
             "{} epoch {}/{} step {}/{}  {:.0} examples/s",
             progress.id,
-            progress.epochs_done + 1,
+            // After the last epoch come the passes of finishing.
+            (progress.epochs_done + 1).min(progress.epochs),
             progress.epochs,
             progress.step,
             progress.steps,

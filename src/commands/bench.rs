@@ -1,22 +1,32 @@
-//! `bench`: how many examples per second do training and scoring passes do, on made-up images, through the code that `run`
-//! uses, observations and scores included?
+//! `bench`: how many examples per second do training and scoring passes do, on made-up images? Training goes through the
+//! loop of `run` itself: a real study in a temporary folder, observations, scores and rows included.
 
-use std::sync::Arc;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-use super::Exit;
-use crate::cli;
-use crate::data::{Dataset, ImageShape, Split};
-use crate::nn::kernels::neighbours;
-use crate::nn::{CpuKernels, InstructionSet, Objective, Real, SgdStep};
-use crate::random::Key;
-use crate::scores::{self, Observer, Record};
-use crate::study::Timetable;
-use crate::study::config::{NormInit, Observe};
-use crate::train::learner::{Images, Learner};
-use crate::{Error, Result};
+use crossbeam_channel::unbounded;
 
+use super::Exit;
+use crate::data::{Dataset, Examples, ImageShape, Split};
+use crate::nn::kernels::neighbours;
+use crate::nn::{CpuKernels, InstructionSet, Objective};
+use crate::random::Key;
+use crate::store::folder::{StudyFolder, StudyRecord};
+use crate::study::config::NormInit;
+use crate::study::{Config, Plan};
+use crate::train::board::Board;
+use crate::train::devices::{Devices, Wish};
+use crate::train::learner::{Images, Learner};
+use crate::train::replicate::{self, Context, Stage, StageHook};
+use crate::train::steer::{Leave, Steer};
+use crate::{Error, Result, cli, results};
+
+/// Steps of an epoch of training.
+const STEPS: usize = 4;
+/// How much faster than the slowest job another one may be.
+const SLOWEST: usize = 20;
 /// Steps before the clock counts.
 const WARM_UP: usize = 3;
 /// Classes of the made-up labels.
@@ -35,7 +45,8 @@ pub fn bench(options: &cli::Bench) -> Result<Exit> {
     };
     let (work, seconds) = match options.job {
         cli::BenchJob::Depth => (options.examples, depth(options, set)?),
-        cli::BenchJob::Train | cli::BenchJob::Grand | cli::BenchJob::Vog => (options.batch, passes(options, set)?),
+        cli::BenchJob::Train => (options.batch, training(options, set)?),
+        cli::BenchJob::Grand | cli::BenchJob::Vog => (options.batch, scoring(options, set)?),
     };
     let rate: f64 = seconds.iter().map(|seconds| work as f64 / seconds).sum();
     let slowest = seconds.iter().copied().fold(0.0, f64::max);
@@ -74,26 +85,15 @@ fn timed<F: FnMut() -> Result<()>>(
                 break;
             }
         }
-        seconds.sort_by(f64::total_cmp);
-        Ok(seconds[seconds.len() / 2])
+        Ok(median(&mut seconds))
     };
-    std::thread::scope(|scope| {
-        let spawn = |index| {
-            std::thread::Builder::new().spawn_scoped(scope, move || {
-                let measured = measure(index);
-                if measured.is_err() {
-                    // The others must not wait for it.
-                    done.fetch_add(1, Ordering::Relaxed);
-                }
-                measured
-            })
-        };
-        let threads: Vec<_> = (0..jobs as u32).map(spawn).collect();
-        let join = |thread: std::io::Result<std::thread::ScopedJoinHandle<'_, Result<f64>>>| {
-            let thread = thread.map_err(|error| Error::Failed(format!("cannot start a thread: {error}")))?;
-            thread.join().map_err(|_| Error::Failed("a job of the bench panicked".into()))?
-        };
-        threads.into_iter().map(join).collect()
+    together(jobs, &|index| {
+        let measured = measure(index as u32);
+        if measured.is_err() {
+            // The others must not wait for it.
+            done.fetch_add(1, Ordering::Relaxed);
+        }
+        measured
     })
 }
 
@@ -119,8 +119,116 @@ fn shape_of(input: &str) -> Result<ImageShape> {
     }
 }
 
-/// Training steps or scoring passes over one batch.
-fn passes(options: &cli::Bench, set: InstructionSet) -> Result<Vec<f64>> {
+/// A study of made-up images in a temporary folder, which goes with it.
+struct Study {
+    dir: PathBuf,
+    context: Context,
+}
+
+impl Drop for Study {
+    fn drop(&mut self) {
+        // A folder that stays behind in the system's temporary place does no harm.
+        let _ = std::fs::remove_dir_all(&self.dir);
+    }
+}
+
+impl Study {
+    fn new(options: &cli::Bench, dataset: Dataset, epochs: usize, stages: StageHook) -> Result<Self> {
+        let text = format!(
+            "name = 'bench'\n[data]\nsource = 'embedded'\n[train]\nepochs = {epochs}\nbatch_size = {}\n\
+             checkpoint_seconds = 1000000\n[[model]]\nname = '{}'\nreplicates = {}\n",
+            options.batch, options.model, options.jobs
+        );
+        let plan = Arc::new(Plan::new(&Config::parse(&text, "bench", &[])?, dataset.train)?);
+        let dir = std::env::temp_dir().join(format!("diffscope-bench-{}", std::process::id()));
+        let folder = StudyFolder::open_or_create(&dir, &StudyRecord::new(&plan.config, &dataset))?;
+        let board = Arc::new(Board::of(results::views(&folder, &plan, &Arc::new(Examples::of(&dataset)))));
+        let ((events, _), dataset) = (unbounded(), Arc::new(dataset));
+        let context = Context { plan, dataset, folder, board, events, force: false, lockless: false, stages };
+        Ok(Self { dir, context })
+    }
+}
+
+/// The ends of each job's epochs.
+type Ends = Arc<Vec<Mutex<Vec<Instant>>>>;
+
+/// Whole epochs of a few steps through the loop of `run`: views, steps, observations, scores, rows and lines. The seconds
+/// of a step of each job.
+fn training(options: &cli::Bench, set: InstructionSet) -> Result<Vec<f64>> {
+    let shape = shape_of(&options.input)?;
+    // The first epoch is the warm-up.
+    let wanted = options.steps.div_ceil(STEPS) + 1;
+    let ends: Ends = Arc::new((0..options.jobs).map(|_| Mutex::default()).collect());
+    let steers: Arc<Vec<Steer>> = Arc::new((0..options.jobs).map(|_| Steer::default()).collect());
+    let hook: StageHook = {
+        let (ends, steers) = (ends.clone(), steers.clone());
+        Arc::new(move |plan, stage| {
+            if stage == Stage::Row && note(&ends, plan.id.index as usize, wanted) {
+                steers.iter().for_each(|steer| steer.leave(Leave::Now));
+            }
+        })
+    };
+    // A job may be at its last step long before the slowest one is.
+    let study = Study::new(options, made_up(shape, STEPS * options.batch)?, SLOWEST * wanted, hook)?;
+    let devices = match &options.device {
+        Some(device) => Some(Devices::find(Some(&Wish::parse(device)?), None)?),
+        None => None,
+    };
+    let (context, steers, devices) = (&study.context, &steers, &devices);
+    together(options.jobs, &|index| {
+        let (Some(plan), Some(steer)) = (context.plan.replicates.get(index), steers.get(index)) else {
+            return Err(Error::Failed("the bench has no such job".into()));
+        };
+        match devices {
+            Some(devices) => devices.train(context, plan, steer),
+            None => {
+                let kernels = || Ok(CpuKernels::<f32>::with(set).on(context.dataset.clone()));
+                replicate::train(context, plan, kernels, steer)
+            }
+        }
+    })?;
+    Ok(ends.iter().map(|ends| per_step(&held(ends), wanted)).collect())
+}
+
+/// The median seconds of a step, from the ends of epochs.
+fn per_step(ends: &[Instant], wanted: usize) -> f64 {
+    let epochs = ends.iter().zip(ends.iter().skip(1)).take(wanted - 1);
+    median(&mut epochs.map(|(start, end)| (*end - *start).as_secs_f64() / STEPS as f64).collect::<Vec<_>>())
+}
+
+/// Notes the end of a job's epoch; whether all jobs have as many as are wanted.
+fn note(ends: &Ends, job: usize, wanted: usize) -> bool {
+    if let Some(own) = ends.get(job) {
+        held(own).push(Instant::now());
+    }
+    ends.iter().all(|ends| held(ends).len() >= wanted)
+}
+
+fn held(ends: &Mutex<Vec<Instant>>) -> MutexGuard<'_, Vec<Instant>> {
+    ends.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Runs jobs on a thread each.
+fn together<T: Send>(jobs: usize, job: &(impl Fn(usize) -> Result<T> + Sync)) -> Result<Vec<T>> {
+    std::thread::scope(|scope| {
+        let spawn = |index| std::thread::Builder::new().spawn_scoped(scope, move || job(index));
+        let threads: Vec<_> = (0..jobs).map(spawn).collect();
+        let join = |thread: std::io::Result<std::thread::ScopedJoinHandle<'_, Result<T>>>| {
+            let thread = thread.map_err(|error| Error::Failed(format!("cannot start a thread: {error}")))?;
+            thread.join().map_err(|_| Error::Failed("a job of the bench panicked".into()))?
+        };
+        threads.into_iter().map(join).collect()
+    })
+}
+
+/// The middle of some seconds.
+fn median(seconds: &mut [f64]) -> f64 {
+    seconds.sort_by(f64::total_cmp);
+    seconds.get(seconds.len() / 2).copied().unwrap_or(f64::NAN)
+}
+
+/// Scoring passes over one batch.
+fn scoring(options: &cli::Bench, set: InstructionSet) -> Result<Vec<f64>> {
     let shape = shape_of(&options.input)?;
     let model = crate::models::parse(&options.model).map_err(Error::Usage)?;
     let dataset = Arc::new(made_up(shape, options.batch)?);
@@ -129,74 +237,22 @@ fn passes(options: &cli::Bench, set: InstructionSet) -> Result<Vec<f64>> {
         let mut learner = Learner::new(kernels, &model, shape, CLASSES)?;
         let key = Key { study_seed: 1, label: "bench".into(), index };
         learner.initialise(&key, NormInit::One)?;
-        let mut pass = Pass::new(options.job, dataset.clone(), learner, key)?;
-        Ok(move || pass.step())
+        let (dataset, order) = (dataset.clone(), (0..dataset.train as u32).collect::<Vec<_>>());
+        let (grand, mut values) = (options.job == cli::BenchJob::Grand, Vec::new());
+        Ok(move || {
+            let labels = &dataset.labels[..dataset.train];
+            let images = Images::Of { positions: &order, views: &[] };
+            values.clear();
+            if grand {
+                learner.gradient_norms(images, labels, Objective::CrossEntropy)?;
+                return learner.collect(&mut values);
+            }
+            let seed = |row: usize, _: &[f32], gradient: &mut [f32]| gradient[usize::from(labels[row])] = 1.0;
+            learner.input_gradients(images, seed, &mut values)?;
+            mean_channels(dataset.shape, &mut values);
+            Ok(())
+        })
     })
-}
-
-/// One job's learner and what its steps need.
-struct Pass {
-    job: cli::BenchJob,
-    dataset: Arc<Dataset>,
-    learner: Learner<CpuKernels<f32>>,
-    key: Key,
-    epoch: u32,
-    observers: Vec<Box<dyn Observer>>,
-    batch: Record,
-    record: Record,
-    values: Vec<f32>,
-}
-
-impl Pass {
-    fn new(job: cli::BenchJob, dataset: Arc<Dataset>, learner: Learner<CpuKernels<f32>>, key: Key) -> Result<Self> {
-        let specs = scores::resolve(&toml::Table::new(), Observe::Minibatch)?;
-        let epoch = Timetable::of_epochs(1, 1);
-        let observer = |spec: &scores::ScoreSpec| spec.observer(dataset.len(), dataset.train, CLASSES, &epoch);
-        let observers = specs.iter().map(observer).collect();
-        let (batch, record) = (Record::default(), Record::default());
-        Ok(Self { job, dataset, learner, key, epoch: 0, observers, batch, record, values: Vec::new() })
-    }
-
-    fn step(&mut self) -> Result<()> {
-        let dataset = &*self.dataset;
-        let labels = &dataset.labels[..dataset.train];
-        let order: Vec<u32> = (0..dataset.train as u32).collect();
-        let images = Images::Of { positions: &order, views: &[] };
-        match self.job {
-            cli::BenchJob::Train => return self.train(),
-            cli::BenchJob::Grand => {
-                self.learner.gradient_norms(images, labels, Objective::CrossEntropy)?;
-                self.values.clear();
-                self.learner.collect(&mut self.values)?;
-            }
-            cli::BenchJob::Vog | cli::BenchJob::Depth => {
-                self.values.clear();
-                let seed = |row: usize, _: &[f32], gradient: &mut [f32]| gradient[usize::from(labels[row])] = f32::ONE;
-                self.learner.input_gradients(images, seed, &mut self.values)?;
-                mean_channels(dataset.shape, &mut self.values);
-            }
-        }
-        Ok(())
-    }
-
-    /// An epoch of one batch: a training step, its observations entered, and every score that is always on.
-    fn train(&mut self) -> Result<()> {
-        let dataset = &*self.dataset;
-        self.epoch += 1;
-        let order = crate::data::order(&self.key, self.epoch, dataset.train);
-        let labels: Vec<u16> = order.iter().map(|position| dataset.labels[*position as usize]).collect();
-        let sgd = SgdStep { rate: 0.1, momentum: 0.9, weight_decay: 1e-4 };
-        let images = Images::Of { positions: &order, views: &[] };
-        self.learner.train_step(images, &labels, Objective::CrossEntropy, sgd)?;
-        self.batch.clear();
-        self.learner.take_record(&mut self.batch)?;
-        self.record.resize(dataset.train);
-        self.record.scatter(&order, &self.batch);
-        for observer in &mut self.observers {
-            observer.observe(self.epoch - 1, &self.record, &dataset.labels);
-        }
-        Ok(())
-    }
 }
 
 /// Gradients `[B, C, H, W]` averaged over their channels, in place.

@@ -187,12 +187,12 @@ impl Devices {
     /// As [`train`]; `Error::OutOfMemory` where the device has no room for it now.
     pub fn train(&self, context: &Context, plan: &ReplicatePlan, steer: &Steer) -> Result<Outcome> {
         match &self.kind {
-            Kind::Cpu => train(context, plan, CpuKernels::<f32>::new().on(context.dataset.clone()), steer),
+            Kind::Cpu => train(context, plan, || Ok(CpuKernels::<f32>::new().on(context.dataset.clone())), steer),
             #[cfg(feature = "cuda")]
             Kind::Cuda { gpus, precision, busy } => {
                 let seat = Seat::take(busy);
                 let gpu = gpus.get(seat.place).ok_or_else(|| Error::Failed("there is no GPU to train on".into()))?;
-                train(context, plan, CudaKernels::on(gpu, *precision, &context.dataset)?, steer)
+                train(context, plan, || CudaKernels::on(gpu, *precision, &context.dataset), steer)
             }
         }
     }

@@ -169,6 +169,11 @@ impl<K: Kernels> Learner<K> {
         self.network.backward(&mut self.step, dy, Want::WEIGHTS).map(|_| ())
     }
 
+    /// Whether taking the observations makes a device wait, so that once an epoch is often enough.
+    pub fn waits_for_record(&self) -> bool {
+        self.step.kernels.waits_for_record()
+    }
+
     /// Appends the observations of all training steps since the last time, in their order.
     pub fn take_record(&mut self, seen: &mut Record) -> Result<()> {
         self.step.kernels.take_record(seen)

@@ -77,9 +77,9 @@ pub(super) fn train_epoch<K: Kernels>(run: &mut Run<'_, K>, epoch: u32) -> Resul
         train_batch(run, batch, epoch, sgd_of(recipe, epoch, before + step as u64 + 1))?;
         run.record.step = step + 1;
         run.pulse.step();
-        // A device is asked for its observations when somebody looks, not at every step.
         let tells = run.pulse.tell();
-        if tells || step + 1 == steps {
+        // A device that would have to wait is asked for its observations at the epoch's end alone.
+        if step + 1 == steps || (tells && !run.learner.waits_for_record()) {
             entered += enter(run, order.get(entered..).unwrap_or(&[]), &mut totals)?;
         }
         if tells {
@@ -140,8 +140,10 @@ fn tell<K: Kernels>(run: &mut Run<'_, K>, totals: &Totals) {
     run.context.board.update(&run.plan.id, |view| {
         view.progress.follow(record);
         view.progress.seconds = record.seconds;
-        view.progress.train_loss = Some(totals.loss());
-        view.progress.train_accuracy = Some(totals.accuracy());
+        if totals.seen > 0 {
+            view.progress.train_loss = Some(totals.loss());
+            view.progress.train_accuracy = Some(totals.accuracy());
+        }
     });
 }
 

@@ -116,11 +116,16 @@ pub(super) struct Run<'a, K: Kernels> {
     pub committed: Instant,
 }
 
-/// Trains one replicate to its end, or until it is asked to leave.
+/// Trains one replicate to its end, or until it is asked to leave; the kernels are made when it is ours.
 ///
 /// # Errors
 /// Whatever stops it: unreadable or foreign files, a full disk, a model that does not fit the data.
-pub fn train<K: Kernels>(context: &Context, plan: &ReplicatePlan, kernels: K, steer: &Steer) -> Result<Outcome> {
+pub fn train<K: Kernels>(
+    context: &Context,
+    plan: &ReplicatePlan,
+    kernels: impl FnOnce() -> Result<K>,
+    steer: &Steer,
+) -> Result<Outcome> {
     let dir = context.folder.replicate(&plan.id);
     let lock = match dir.claim(context.lockless)? {
         Claim::Ours(lock) => lock,
@@ -129,7 +134,7 @@ pub fn train<K: Kernels>(context: &Context, plan: &ReplicatePlan, kernels: K, st
     if dir.record()?.is_some_and(|record| record.state == State::Finished) {
         return Ok(Outcome::Finished);
     }
-    let mut run = Run::open(context, plan, kernels, steer, dir, lock)?;
+    let mut run = Run::open(context, plan, kernels()?, steer, dir, lock)?;
     match run.train_to_end() {
         Ok(()) => Ok(Outcome::Finished),
         Err(Stop::Leave(leave)) => run.leave(leave).map(Outcome::Left),

@@ -146,7 +146,7 @@ fn a_full_disk_pauses_all_replicates_and_a_resume_goes_on_when_there_is_room() {
         if plan.id == id("net", 0) && is_full.load(Ordering::Relaxed) {
             return Err(diffscope::Error::io(&path)(std::io::ErrorKind::StorageFull.into()));
         }
-        train(context, plan, CpuKernels::<f32>::new().on(context.dataset.clone()), steer)
+        train(context, plan, || Ok(CpuKernels::<f32>::new().on(context.dataset.clone())), steer)
     };
     let crew = Crew::start(context, 2, Arc::new(work)).unwrap();
     let halted = events.iter().find_map(|event| if let Event::Halted { reason } = event { Some(reason) } else { None });

@@ -80,6 +80,8 @@ impl Correlation {
             return;
         }
         assert!(self.source_end() <= source.len() && self.end() <= to.len());
+        // Groups are whole registers.
+        assert!(self.channels.is_multiple_of(S::Narrow::WIDTH));
         assert!(packed.len() >= self.weights() && start.len() >= self.channels);
         let (mut first, mut weights) = (0, packed.as_ptr());
         while first < self.channels {

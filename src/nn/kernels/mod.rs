@@ -308,6 +308,10 @@ pub trait Kernels: 'static {
     /// `scale` times the gradient of the examples' losses with respect to the logits `[B, classes]`; their observations
     /// are kept for [`Kernels::take_record`]. `labels` are one per example, each below `classes`.
     fn loss(&mut self, objective: Objective, logits: &Self::Buf, labels: &[u16], scale: f64) -> Result<Self::Buf>;
+    /// Whether taking the observations makes the device wait, so that once an epoch is often enough.
+    fn waits_for_record(&self) -> bool {
+        false
+    }
     /// Appends the observations of all examples whose loss was taken since the last time, in that order, and forgets them.
     fn take_record(&mut self, seen: &mut Record) -> Result<()>;
 

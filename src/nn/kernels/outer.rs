@@ -50,6 +50,8 @@ impl OuterSum {
         let window = (self.taps.max(1) - 1) * self.tap_row + self.run;
         assert!(self.from + rows * self.from_row + columns * self.from_pixel + window <= x.len());
         assert!(self.gradient + rows * self.gradient_row + (columns + 1) * self.channels <= dy.len());
+        // Groups are whole registers.
+        assert!(self.channels.is_multiple_of(S::Narrow::WIDTH));
         assert!(sums.len() >= self.len());
         for tap in 0..self.taps {
             let mut channel = 0;

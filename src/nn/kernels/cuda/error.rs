@@ -21,7 +21,9 @@ pub fn driver(error: DriverError) -> Error {
 /// cuBLAS's.
 #[allow(clippy::needless_pass_by_value)]
 pub fn cublas(error: CublasError) -> Error {
-    if error.0 == cublasStatus_t::CUBLAS_STATUS_ALLOC_FAILED {
+    // A library that cannot be set up on a full device says no more than that it is not initialised.
+    let full = [cublasStatus_t::CUBLAS_STATUS_ALLOC_FAILED, cublasStatus_t::CUBLAS_STATUS_NOT_INITIALIZED];
+    if full.contains(&error.0) {
         return Error::OutOfMemory("cuBLAS finds no room on the GPU".into());
     }
     Error::Failed(format!("cuBLAS: {error}"))
@@ -31,6 +33,7 @@ pub fn cublas(error: CublasError) -> Error {
 #[allow(clippy::needless_pass_by_value)]
 pub fn cudnn(error: CudnnError) -> Error {
     let full = [
+        cudnnStatus_t::CUDNN_STATUS_NOT_INITIALIZED,
         cudnnStatus_t::CUDNN_STATUS_INTERNAL_ERROR_DEVICE_ALLOCATION_FAILED,
         cudnnStatus_t::CUDNN_STATUS_INTERNAL_ERROR_HOST_ALLOCATION_FAILED,
     ];
@@ -42,5 +45,5 @@ pub fn cudnn(error: CudnnError) -> Error {
 
 /// Whether cuDNN has no such operation for these shapes; everything else is an error.
 pub fn is_unsupported(error: CudnnError) -> bool {
-    (3000..4000).contains(&(error.0 as u32)) || error.0 == cudnnStatus_t::CUDNN_STATUS_BAD_PARAM
+    (3000..4000).contains(&(error.0 as u32))
 }

@@ -331,6 +331,10 @@ impl Kernels for CudaKernels {
         self.loss_of(objective, logits, labels, scale)
     }
 
+    fn waits_for_record(&self) -> bool {
+        true
+    }
+
     fn take_record(&mut self, seen: &mut Record) -> Result<()> {
         self.observations(seen)
     }
