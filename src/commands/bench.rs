@@ -179,13 +179,11 @@ fn training(options: &cli::Bench, set: InstructionSet) -> Result<Vec<f64>> {
         let (Some(plan), Some(steer)) = (context.plan.replicates.get(index), steers.get(index)) else {
             return Err(Error::Failed("the bench has no such job".into()));
         };
-        match devices {
-            Some(devices) => devices.train(context, plan, steer),
-            None => {
-                let kernels = || Ok(CpuKernels::<f32>::with(set).on(context.dataset.clone()));
-                replicate::train(context, plan, kernels, steer)
-            }
+        if let Some(devices) = devices {
+            return devices.train(context, plan, steer);
         }
+        let kernels = || Ok(CpuKernels::<f32>::with(set).on(context.dataset.clone()));
+        replicate::train(context, plan, kernels, steer)
     })?;
     Ok(ends.iter().map(|ends| per_step(&held(ends), wanted)).collect())
 }

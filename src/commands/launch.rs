@@ -99,6 +99,19 @@ impl Prepared {
         Ok(Running { folder, examples, board, crew, events })
     }
 
+    /// Refuses a config that would mix two studies in its folder; nothing is written.
+    ///
+    /// # Errors
+    /// `Error::Usage` with every difference.
+    pub fn check_folder(&self) -> Result<()> {
+        if !StudyFolder::is_study(&self.dir) {
+            return Ok(());
+        }
+        let folder = StudyFolder::open(&self.dir)?;
+        folder.check(&StudyRecord::new(&self.plan.config, &self.dataset))?;
+        added_scores::check(&folder, &self.plan)
+    }
+
     /// Makes the folder, or opens it and refuses a config that would mix two studies.
     pub(super) fn open_folder(&self) -> Result<StudyFolder> {
         let record = StudyRecord::new(&self.plan.config, &self.dataset);

@@ -23,6 +23,7 @@ pub fn run(options: &cli::Run, screen: &cli::Screen) -> Result<Exit> {
         prepared.keep(shard);
     }
     if options.dry_run {
+        prepared.check_folder()?;
         super::print(&plan_text::describe(&prepared, options.jobs.map(usize::from))?)?;
         return Ok(Exit::Done);
     }

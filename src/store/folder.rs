@@ -147,12 +147,7 @@ impl StudyFolder {
     /// # Errors
     /// `Error::Usage` with every difference that would mix results.
     pub fn update(&mut self, record: &StudyRecord) -> Result<()> {
-        let lines = differences::between(&self.record, record);
-        if !lines.is_empty() {
-            let (place, lines) = (self.path.display(), lines.join("\n  "));
-            let advice = "this study was made with other settings; use another --dir for";
-            return Err(Error::Usage(format!("{place}: {advice}\n  {lines}")));
-        }
+        self.check(record)?;
         let mut record = record.clone();
         for old in &self.record.config.models {
             match record.config.models.iter_mut().find(|model| model.label() == old.label()) {
@@ -166,6 +161,20 @@ impl StudyFolder {
         self.record = record;
         atomic::remove_leftovers(&self.path)?;
         self.write_record()
+    }
+
+    /// Whether a record may go on in this folder; nothing is changed.
+    ///
+    /// # Errors
+    /// `Error::Usage` with every difference that would mix results.
+    pub fn check(&self, record: &StudyRecord) -> Result<()> {
+        let lines = differences::between(&self.record, record);
+        if lines.is_empty() {
+            return Ok(());
+        }
+        let (place, lines) = (self.path.display(), lines.join("\n  "));
+        let advice = "this study was made with other settings; use another --dir for";
+        Err(Error::Usage(format!("{place}: {advice}\n  {lines}")))
     }
 
     /// Where the study lies.

@@ -75,3 +75,15 @@ fn parts_of_a_study_make_the_whole() {
     let plan = home.output(&plan.iter().map(String::as_str).collect::<Vec<_>>());
     assert!(crate::program::out(&plan).contains("net: 1 replicate of resnet8-4"), "{}", crate::program::out(&plan));
 }
+
+#[test]
+fn a_dry_run_refuses_what_a_run_would_refuse() {
+    let home = Home::new();
+    let dir = home.dir("s");
+    home.finish(&dir, 2, &["--set", "train.epochs=1"]);
+    let other = ["--set", "train.epochs=1", "--set", "train.batch_size=10", "--dry-run"];
+    let arguments = home.run_arguments(&dir, 1, &other);
+    let refused = home.output(&arguments.iter().map(String::as_str).collect::<Vec<_>>());
+    assert_eq!(refused.status.code(), Some(2));
+    assert!(crate::program::err(&refused).contains("batch_size"), "{}", crate::program::err(&refused));
+}

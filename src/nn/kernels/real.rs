@@ -33,7 +33,7 @@ pub trait Real:
     /// The register of AVX2.
     #[cfg(target_arch = "x86_64")]
     type Wide256: Vector<Item = Self>;
-    /// Transposes a square of [`TURN`] rows and columns; rows lie so far apart.
+    /// Transposes a square of 8 rows and columns; rows lie so far apart.
     ///
     /// # Safety
     /// The processor has AVX2; both squares exist.

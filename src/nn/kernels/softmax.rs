@@ -105,7 +105,7 @@ pub fn cross_entropy<R: Real>(row: &Row<'_, R>, label: usize, scale: f64, gradie
     }
 }
 
-/// Of the sum over c != label of max(0, z[c] - z[label]): 1 at every class above the label, minus their number at the
+/// Of the sum over c != label of `max(0, z[c] - z[label])`: 1 at every class above the label, minus their number at the
 /// label, 0 where nothing is above; NaN where a logit isn't finite, so that it shows in the weights as cross-entropy's does.
 pub fn zero_hinge<R: Real>(row: &Row<'_, R>, label: usize, scale: f64, gradient: &mut [R]) {
     let own = row.logits.get(label).filter(|_| !row.sum.is_nan()).map_or(f64::NAN, |z| z.to_f64());
