@@ -5,7 +5,7 @@
 #![allow(clippy::inline_always)]
 
 use super::real::Real;
-use super::vector::{Set, Vector};
+use super::vector::{Set, Vector, WIDEST};
 
 /// Which products are summed: of each output's gradient with the values of its window.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,13 +46,35 @@ impl OuterSum {
     /// The processor has the set.
     #[inline(always)]
     pub unsafe fn add<R: Real, S: Set<R>>(&self, x: &[R], dy: &[R], sums: &mut [R]) {
+        assert!(sums.len() >= self.len());
+        // SAFETY: the caller has the set; the sums are there.
+        unsafe { self.each::<R, S, false>(x, dy, sums.as_mut_ptr()) }
+    }
+
+    /// The squared norm of an image's products: they are squared in their registers.
+    ///
+    /// # Safety
+    /// The processor has the set.
+    #[inline(always)]
+    pub unsafe fn squares<R: Real, S: Set<R>>(&self, x: &[R], dy: &[R]) -> f64 {
+        let mut lanes = [R::ZERO; WIDEST];
+        // SAFETY: the caller has the set; there is room for the widest register.
+        unsafe { self.each::<R, S, true>(x, dy, lanes.as_mut_ptr()) }
+        lanes.iter().map(|lane| lane.to_f64()).sum()
+    }
+
+    /// All products of an image, added to `to` or, squared, to the lanes of one register there.
+    ///
+    /// # Safety
+    /// The processor has the set; `to` has room for all sums, or for the widest register.
+    #[inline(always)]
+    unsafe fn each<R: Real, S: Set<R>, const SQUARED: bool>(&self, x: &[R], dy: &[R], to: *mut R) {
         let (rows, columns) = (self.height.max(1) - 1, self.width.max(1) - 1);
         let window = (self.taps.max(1) - 1) * self.tap_row + self.run;
         assert!(self.from + rows * self.from_row + columns * self.from_pixel + window <= x.len());
         assert!(self.gradient + rows * self.gradient_row + (columns + 1) * self.channels <= dy.len());
         // Groups are whole registers.
         assert!(self.channels.is_multiple_of(S::Narrow::WIDTH));
-        assert!(sums.len() >= self.len());
         for tap in 0..self.taps {
             let mut channel = 0;
             while channel < self.channels {
@@ -61,13 +83,13 @@ impl OuterSum {
                 unsafe {
                     let x = x.as_ptr().add(self.from + tap * self.tap_row);
                     let dy = dy.as_ptr().add(self.gradient + channel);
-                    let sums = sums.as_mut_ptr().add(tap * self.run * self.channels + channel);
+                    let to = if SQUARED { to } else { to.add(tap * self.run * self.channels + channel) };
                     channel += if left >= 2 * S::Wide::WIDTH {
-                        self.runs::<R, S::Wide, 2>(S::MANY, x, dy, sums)
+                        self.runs::<R, S::Wide, 2, SQUARED>(S::MANY, x, dy, to)
                     } else if left >= S::Wide::WIDTH {
-                        self.runs::<R, S::Wide, 1>(S::MANY, x, dy, sums)
+                        self.runs::<R, S::Wide, 1, SQUARED>(S::MANY, x, dy, to)
                     } else {
-                        self.runs::<R, S::Narrow, 1>(S::MANY, x, dy, sums)
+                        self.runs::<R, S::Narrow, 1, SQUARED>(S::MANY, x, dy, to)
                     };
                 }
             }
@@ -79,7 +101,7 @@ impl OuterSum {
     /// # Safety
     /// All that the sums name exists behind the pointers.
     #[inline(always)]
-    unsafe fn runs<R: Real, V: Vector<Item = R>, const ABREAST: usize>(
+    unsafe fn runs<R: Real, V: Vector<Item = R>, const ABREAST: usize, const SQUARED: bool>(
         &self,
         many: bool,
         x: *const R,
@@ -91,15 +113,15 @@ impl OuterSum {
             let left = self.run - place;
             // SAFETY: the caller's contract.
             unsafe {
-                let (x, sums) = (x.add(place), sums.add(place * self.channels));
+                let (x, sums) = (x.add(place), if SQUARED { sums } else { sums.add(place * self.channels) });
                 // The first of these sizes that fits.
                 macro_rules! tiles {
                     ($size:literal if $fits:expr $(, $sizes:literal if $others:expr)*) => {
                         if $fits && left >= $size {
-                            self.tile::<R, V, ABREAST, $size>(x, dy, sums);
+                            self.tile::<R, V, ABREAST, $size, SQUARED>(x, dy, sums);
                             place += $size;
                         } $(else if $others && left >= $sizes {
-                            self.tile::<R, V, ABREAST, $sizes>(x, dy, sums);
+                            self.tile::<R, V, ABREAST, $sizes, SQUARED>(x, dy, sums);
                             place += $sizes;
                         })*
                     };
@@ -125,7 +147,7 @@ impl OuterSum {
     /// # Safety
     /// As for [`Self::runs`].
     #[inline(always)]
-    unsafe fn tile<R: Real, V: Vector<Item = R>, const ABREAST: usize, const PLACES: usize>(
+    unsafe fn tile<R: Real, V: Vector<Item = R>, const ABREAST: usize, const PLACES: usize, const SQUARED: bool>(
         &self,
         x: *const R,
         dy: *const R,
@@ -150,6 +172,10 @@ impl OuterSum {
                     // The last step goes past the row; the pointer is not read there.
                     (x, dy) = (x.wrapping_add(self.from_pixel), dy.wrapping_add(self.channels));
                 }
+            }
+            if SQUARED {
+                let squares = sums.iter().flatten().fold(V::load(to), |squares, sum| squares.plus_product(*sum, *sum));
+                return squares.store(to);
             }
             for (place, sums) in sums.into_iter().enumerate() {
                 for (index, sum) in sums.into_iter().enumerate() {

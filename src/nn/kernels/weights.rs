@@ -104,6 +104,7 @@ pub struct GradientScratch<R> {
     own: Vec<R>,
     row: Vec<R>,
     bias: Vec<R>,
+    bias_own: Vec<R>,
 }
 
 /// Where a convolution's weight gradients go.
@@ -141,41 +142,55 @@ impl<R: Real> Gradients<'_, R> {
         example: usize,
         weights: &Weights<'_, R>,
     ) {
-        let Some(norms) = &mut self.norms else {
-            // SAFETY: the caller has the set.
-            unsafe { outer.add::<R, S>(x, dy, &mut self.scratch.sum) };
-            if conv.bias.is_some() {
-                add_pixels(outer, dy, &mut self.scratch.bias);
+        // SAFETY: the caller has the set.
+        let squared = unsafe {
+            if self.norms.is_some() && conv.standardised {
+                self.add_own::<S>(conv, outer, (x, dy), weights)
+            } else {
+                if self.arena.is_some() {
+                    outer.add::<R, S>(x, dy, &mut self.scratch.sum);
+                }
+                if self.norms.is_some() { outer.squares::<R, S>(x, dy) } else { 0.0 }
             }
-            return;
         };
-        let own = zeros(&mut self.scratch.own, outer.len());
+        let mut bias_squared = 0.0;
+        if conv.bias.is_some() {
+            let own = zeros(&mut self.scratch.bias_own, conv.output.channels);
+            add_pixels(outer, dy, own);
+            self.scratch.bias.iter_mut().zip(&*own).for_each(|(sum, own)| *sum += *own);
+            bias_squared = own.iter().map(|value| value.to_f64() * value.to_f64()).sum();
+        }
+        if let Some(norms) = &mut self.norms {
+            norms[example] += R::from_f64(squared + bias_squared);
+        }
+    }
+
+    /// Adds one example's own gradient to the sums; its squared norm, through the standardisation.
+    ///
+    /// # Safety
+    /// The processor has the set.
+    #[inline(always)]
+    unsafe fn add_own<S: Set<R>>(
+        &mut self,
+        conv: &Conv,
+        outer: &OuterSum,
+        (x, dy): (&[R], &[R]),
+        weights: &Weights<'_, R>,
+    ) -> f64 {
+        let GradientScratch { sum, own, row, .. } = &mut *self.scratch;
+        let own = zeros(own, outer.len());
         // SAFETY: the caller has the set.
         unsafe { outer.add::<R, S>(x, dy, own) };
-        // SAFETY: the caller has the set.
-        let squares = |values: &[R]| unsafe { squares::<R, S>(values) };
-        let mut squared = if conv.standardised {
-            let row = room(&mut self.scratch.row, conv.input.channels * conv.kernel * conv.kernel);
-            let staged = outer.run / conv.kernel;
-            let of_output = |output| {
-                gather(conv, own, (staged, outer.channels), output, row);
-                weights.through_standardisation(output, row);
-                squares(row)
-            };
-            (0..conv.output.channels).map(of_output).sum()
-        } else {
-            squares(own)
+        sum.iter_mut().zip(&*own).for_each(|(sum, own)| *sum += *own);
+        let row = room(row, conv.input.channels * conv.kernel * conv.kernel);
+        let staged = outer.run / conv.kernel;
+        let of_output = |output| {
+            gather(conv, own, (staged, outer.channels), output, row);
+            weights.through_standardisation(output, row);
+            // SAFETY: the caller has the set.
+            unsafe { squares::<R, S>(row) }
         };
-        if self.arena.is_some() {
-            self.scratch.sum.iter_mut().zip(&*own).for_each(|(sum, own)| *sum += *own);
-        }
-        if conv.bias.is_some() {
-            let own = zeros(&mut self.scratch.own, conv.output.channels);
-            add_pixels(outer, dy, own);
-            squared += squares(own);
-            self.scratch.bias.iter_mut().zip(&*own).for_each(|(sum, own)| *sum += *own);
-        }
-        norms[example] += R::from_f64(squared);
+        (0..conv.output.channels).map(of_output).sum()
     }
 
     /// Writes the sums to the arena.
