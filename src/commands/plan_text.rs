@@ -169,7 +169,8 @@ fn seconds_per_example<K: Kernels>(prepared: &Prepared, replicate: &ReplicatePla
     learner.initialise(&replicate.key, recipe.norm_init)?;
     let order = data::order(&replicate.key, 1, dataset.train);
     let batch = order.get(..recipe.batch_size.at_once().min(order.len())).unwrap_or(&order);
-    let labels: Vec<u16> = batch.iter().filter_map(|place| dataset.labels.get(*place as usize).copied()).collect();
+    let mut labels = Vec::new();
+    dataset.labels_at(batch, &mut labels);
     let (mut views, mut seen, mut logits) = (Vec::new(), Record::default(), Vec::new());
     let sgd = SgdStep { rate: 0.0, momentum: 0.0, weight_decay: 0.0 };
     let mut training = Instant::now();

@@ -139,6 +139,12 @@ impl Dataset {
         split
     }
 
+    /// Puts the labels at some positions into `labels` (positions past the end are left out).
+    pub fn labels_at(&self, positions: &[u32], labels: &mut Vec<u16>) {
+        labels.clear();
+        labels.extend(positions.iter().filter_map(|position| self.labels.get(*position as usize)));
+    }
+
     /// Number of examples, training and test.
     pub fn len(&self) -> usize {
         self.labels.len()

@@ -5,7 +5,7 @@
 //! the largest number below it that does (up to 32 channels: each is a group).
 
 use super::kernels::{self, Normed};
-use super::{Init, Kernels, Layer, Place, Plan, Shape, Step, Want};
+use super::{Init, Kernels, Norm, Place, Plan, Shape, Step, Want};
 use crate::Result;
 
 /// Groups as published.
@@ -31,12 +31,20 @@ impl GroupNorm {
         layer.norm.relu = true;
         layer
     }
+}
 
-    /// Registers its parameters.
-    ///
-    /// # Errors
-    /// The reason, where a group is a single value or the network grows too large.
-    pub fn plan_for(&mut self, input: Shape, plan: &mut Plan) -> Result<Shape, String> {
+impl Default for GroupNorm {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Norm for GroupNorm {
+    fn relu(&self) -> bool {
+        self.norm.relu
+    }
+
+    fn plan_for(&mut self, input: Shape, plan: &mut Plan) -> Result<Shape, String> {
         let channels = [input.channels];
         let groups = groups_of(input.channels);
         if groups == input.len() {
@@ -51,46 +59,19 @@ impl GroupNorm {
         Ok(input)
     }
 
-    /// norm(x) + skip, then its `ReLU`.
-    pub fn forward_with<K: Kernels>(&self, step: &mut Step<K>, x: K::Buf, skip: Option<&K::Buf>) -> Result<K::Buf> {
-        let (y, moments) = step.kernels.group_norm(&self.norm, &step.arenas.weights, &x, skip)?;
-        if step.tapes() {
-            step.push(x);
-            step.push(moments);
-            if self.norm.relu {
-                step.push(y.clone());
-            }
-        }
-        Ok(y)
+    fn normalise<K: Kernels>(&self, step: &mut Step<K>, x: &K::Buf, skip: Option<&K::Buf>) -> Result<(K::Buf, K::Buf)> {
+        step.kernels.group_norm(&self.norm, &step.arenas.weights, x, skip)
     }
 
-    /// The gradient of the input, and the one behind the `ReLU`, which is also the skip's.
-    pub fn backward_both<K: Kernels>(&self, step: &mut Step<K>, dy: K::Buf, want: Want) -> Result<(K::Buf, K::Buf)> {
-        let y = if self.norm.relu { Some(step.pop()?) } else { None };
-        let (moments, x) = (step.pop()?, step.pop()?);
+    fn gradients<K: Kernels>(
+        &self,
+        step: &mut Step<K>,
+        taped: &Normed<K::Buf>,
+        dy: K::Buf,
+        want: Want,
+    ) -> Result<(K::Buf, K::Buf)> {
         let (kernels, arenas, sink) = step.parts(want);
-        kernels.group_norm_backward(&self.norm, &arenas.weights, &Normed { x, moments, y }, dy, sink)
-    }
-}
-
-impl Default for GroupNorm {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
-impl<K: Kernels> Layer<K> for GroupNorm {
-    fn plan(&mut self, input: Shape, plan: &mut Plan) -> Result<Shape, String> {
-        self.plan_for(input, plan)
-    }
-
-    fn forward(&self, step: &mut Step<K>, x: K::Buf) -> Result<K::Buf> {
-        self.forward_with(step, x, None)
-    }
-
-    fn backward(&self, step: &mut Step<K>, dy: K::Buf, want: Want) -> Result<Option<K::Buf>> {
-        let (dx, _) = self.backward_both(step, dy, want)?;
-        Ok(want.input.then_some(dx))
+        kernels.group_norm_backward(&self.norm, &arenas.weights, taped, dy, sink)
     }
 }
 

@@ -11,7 +11,6 @@
 //! Parameters, gradients and momentum are one flat arena each; activations come from the kernels' pool, so that a
 //! step whose batch size was seen before allocates nothing.
 
-pub mod any_norm;
 pub mod batch_norm;
 pub mod conv2d;
 pub mod flatten;
@@ -22,12 +21,12 @@ pub mod linear;
 pub mod max_pool;
 pub mod mean_pool;
 pub mod network;
+pub mod norm;
 pub mod plan;
 pub mod relu;
 pub mod residual;
 pub mod step;
 
-pub use any_norm::AnyNorm;
 pub use batch_norm::BatchNorm;
 pub use conv2d::Conv2d;
 pub use flatten::Flatten;
@@ -38,6 +37,7 @@ pub use linear::Linear;
 pub use max_pool::MaxPool;
 pub use mean_pool::MeanPool;
 pub use network::Network;
+pub use norm::{AnyNorm, Norm};
 pub use plan::{Entry, Init, Layout, Place, Plan, Shape};
 pub use relu::Relu;
 pub use residual::Residual;

@@ -1,6 +1,6 @@
 //! Residual block (He et al. 2016): `ReLU(norm(body(x)) + shortcut(x))`, the norm, the sum and the `ReLU` in one pass.
 
-use super::{AnyNorm, Kernels, Layer, Plan, Sequence, Shape, Step, Want};
+use super::{AnyNorm, Kernels, Layer, Norm, Plan, Sequence, Shape, Step, Want};
 use crate::Result;
 
 /// A body that ends in a norm (which brings the `ReLU`), and a shortcut: the input itself, or layers where the shape changes.

@@ -104,8 +104,7 @@ fn train_batch<K: Kernels>(run: &mut Run<'_, K>, batch: &[u32], epoch: u32, sgd:
         run.obey()?;
         let Buffers { views, labels, .. } = &mut run.buffers;
         data::draw_views(part, recipe.augment, &run.plan.key, epoch, views);
-        labels.clear();
-        labels.extend(part.iter().filter_map(|position| run.context.dataset.labels.get(*position as usize)));
+        run.context.dataset.labels_at(part, labels);
         let images = Images::Of { positions: part, views };
         if part.len() == batch.len() {
             run.learner.train_step(images, labels, objective, sgd)?;
@@ -126,8 +125,7 @@ fn enter<K: Kernels>(run: &mut Run<'_, K>, next: &[u32], totals: &mut Totals) ->
     run.learner.take_record(batch)?;
     let here = next.get(..batch.loss.len()).unwrap_or(next);
     epoch.scatter(here, batch);
-    labels.clear();
-    labels.extend(here.iter().filter_map(|position| run.context.dataset.labels.get(*position as usize)));
+    run.context.dataset.labels_at(here, labels);
     totals.add(&batch.loss, &batch.predicted, labels);
     run.record.non_finite |= !batch.is_finite();
     Ok(here.len())

@@ -6,11 +6,8 @@ use diffscope::store::record::State;
 use diffscope::store::{Control, StudyFolder, presence};
 use rustix::process::{Pid, Signal, getsid, test_kill_process};
 
-use crate::program::{Home, err, out, progress, progress_until, until};
+use crate::program::{Home, LONG, err, out, progress, progress_until, until};
 use crate::studies::{id, of};
-
-/// Long enough that nothing finishes by itself while a test steers.
-const LONG: [&str; 4] = ["--set", "train.epochs=400", "--set", "train.checkpoint_seconds=1000"];
 
 fn ctl(home: &Home, dir: &Path, wish: &[&str]) -> (Option<i32>, String) {
     let dir = dir.display().to_string();
@@ -167,7 +164,7 @@ fn a_detached_study_trains_in_a_session_of_its_own_until_it_is_stopped() {
     asks(&home, &dir, &["stop"]);
     until("it is gone", || test_kill_process(pid).is_err().then_some(()));
     let log = std::fs::read_to_string(dir.join("run.log")).unwrap();
-    assert!(log.contains("net/000 epoch 1/400") && log.contains("Interrupted"), "{log}");
+    assert!(log.contains("net/000 epoch 1/20000") && log.contains("Interrupted"), "{log}");
 }
 
 #[test]

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use crossbeam_channel::unbounded;
 use diffscope::Error;
 use diffscope::data::Examples;
 use diffscope::results;
@@ -14,10 +13,10 @@ use diffscope::store::folder::{StudyFolder, StudyRecord};
 use diffscope::store::record::State;
 use diffscope::train::board::Board;
 use diffscope::train::events::Event;
-use diffscope::train::replicate::{Context, Outcome};
+use diffscope::train::replicate::Outcome;
 use diffscope::train::{Crew, Trainer};
 
-use crate::studies::{SMALL, prepare};
+use crate::studies::{self, SMALL, prepare};
 
 /// Lets a crew run on a device with room for `room` replicates; gives how each ended and what was told.
 fn crew_on_a_device_with_room_for(room: usize, jobs: usize) -> (Vec<State>, Vec<String>, usize) {
@@ -28,17 +27,7 @@ fn crew_on_a_device_with_room_for(room: usize, jobs: usize) -> (Vec<State>, Vec<
     folder.write_examples(&ExampleTable::of(&prepared.dataset)).unwrap();
     let board =
         Arc::new(Board::of(results::views(&folder, &prepared.plan, &Arc::new(Examples::of(&prepared.dataset)))));
-    let (told, events) = unbounded();
-    let context = Context {
-        plan: prepared.plan.clone(),
-        dataset: prepared.dataset.clone(),
-        folder,
-        board: board.clone(),
-        events: told,
-        force: false,
-        lockless: false,
-        stages: Arc::new(|_, _| ()),
-    };
+    let (context, events) = studies::context(&prepared, folder, board.clone());
     let (inside, most) = (AtomicUsize::new(0), Arc::new(AtomicUsize::new(0)));
     let seen = most.clone();
     let trainer: Trainer = Arc::new(move |_, plan, _| {

@@ -10,7 +10,10 @@ use diffscope::store::StudyFolder;
 use diffscope::study::Plan;
 use diffscope::train::board::Progress;
 
-use crate::studies::SMALL;
+use crate::studies::{self, SMALL};
+
+/// The settings of [`studies::LONG`] on the command line.
+pub const LONG: [&str; 4] = ["--set", studies::LONG[0], "--set", studies::LONG[1]];
 
 /// A temporary home with the small study's config in it.
 pub struct Home {

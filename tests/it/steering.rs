@@ -11,15 +11,12 @@ use diffscope::train::events::{Command, Event, Target};
 use diffscope::train::replicate::{Context, Stage, train};
 use diffscope::train::steer::Steer;
 
-use crate::studies::{id, of, progress_when, start, start_with};
-
-/// Long enough that nothing finishes by itself while a test steers.
-const LONG: &[&str] = &["train.epochs=400", "train.checkpoint_seconds=1000"];
+use crate::studies::{self, LONG, id, of, progress_when, start, start_with};
 
 #[test]
 fn a_pause_parks_mid_epoch_and_a_resume_goes_on() {
     let dir = tempfile::tempdir().unwrap();
-    let running = start(&dir.path().join("s"), LONG, 1);
+    let running = start(&dir.path().join("s"), &LONG, 1);
     let _ = progress_when(&running, "the first replicate is in an epoch", |all| of(all, "net", 0).step > 0);
     running.crew.commands.send(Command::Pause(Target::One(id("net", 0)))).unwrap();
     let parked = progress_when(&running, "it is parked", |all| of(all, "net", 0).state == State::Paused);
@@ -39,7 +36,7 @@ fn a_pause_parks_mid_epoch_and_a_resume_goes_on() {
 #[test]
 fn stop_after_this_epoch_commits_the_epoch_and_frees_the_job() {
     let dir = tempfile::tempdir().unwrap();
-    let running = start(&dir.path().join("s"), LONG, 1);
+    let running = start(&dir.path().join("s"), &LONG, 1);
     let _ = progress_when(&running, "it is in an epoch", |all| of(all, "net", 0).step > 0);
     running.crew.commands.send(Command::StopAfterEpoch(Target::One(id("net", 0)))).unwrap();
     let all = progress_when(&running, "another replicate has the job", |all| {
@@ -60,7 +57,7 @@ fn stop_after_this_epoch_commits_the_epoch_and_frees_the_job() {
 #[test]
 fn skip_leaves_mid_epoch_and_retry_brings_it_back() {
     let dir = tempfile::tempdir().unwrap();
-    let running = start(&dir.path().join("s"), LONG, 1);
+    let running = start(&dir.path().join("s"), &LONG, 1);
     let _ = progress_when(&running, "it is in an epoch", |all| of(all, "net", 0).step > 0);
     running.crew.commands.send(Command::Skip(id("net", 0))).unwrap();
     let _ = progress_when(&running, "the next one runs", |all| {
@@ -81,7 +78,7 @@ fn skip_leaves_mid_epoch_and_retry_brings_it_back() {
 #[test]
 fn quitting_after_the_epoch_keeps_it_and_quitting_now_goes_back_to_the_checkpoint() {
     let dir = tempfile::tempdir().unwrap();
-    let running = start(&dir.path().join("s"), LONG, 2);
+    let running = start(&dir.path().join("s"), &LONG, 2);
     let _ = progress_when(&running, "both have an epoch", |all| {
         of(all, "net", 0).epochs_done > 0 && of(all, "mlp-16x1", 0).epochs_done > 0
     });
@@ -91,7 +88,7 @@ fn quitting_after_the_epoch_keeps_it_and_quitting_now_goes_back_to_the_checkpoin
     assert!(kept > 0);
     assert!(board.snapshot().iter().all(|view| view.progress.state != State::Running));
 
-    let running = start(&dir.path().join("s"), LONG, 2);
+    let running = start(&dir.path().join("s"), &LONG, 2);
     let _ = progress_when(&running, "it is past its checkpoint", |all| of(all, "net", 0).epochs_done > kept);
     running.crew.end(false);
     let record = folder.replicate(&id("net", 0)).record().unwrap().unwrap();
@@ -127,18 +124,7 @@ fn a_full_disk_pauses_all_replicates_and_a_resume_goes_on_when_there_is_room() {
     let running = start(&dir, &[], 1);
     let (folder, board) = (running.folder.clone(), running.board.clone());
     running.crew.end(false);
-    let (told, events) = crossbeam_channel::unbounded();
-    let prepared = crate::studies::prepare(&dir, &[]);
-    let context = Context {
-        plan: prepared.plan.clone(),
-        dataset: prepared.dataset.clone(),
-        folder,
-        board: board.clone(),
-        events: told,
-        force: false,
-        lockless: false,
-        stages: Arc::new(|_, _| ()),
-    };
+    let (context, events) = studies::context(&studies::prepare(&dir, &[]), folder, board.clone());
     let full = Arc::new(AtomicBool::new(true));
     let (is_full, path) = (full.clone(), dir.join("replicates/net/000/observations/loss.npy"));
     // What a full disk says, in place of the one replicate's work; the others do theirs.

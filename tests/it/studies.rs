@@ -4,11 +4,14 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crossbeam_channel::Receiver;
 use diffscope::commands::launch::{Prepared, Running};
+use diffscope::store::StudyFolder;
 use diffscope::store::record::State;
 use diffscope::study::{Config, ReplicateId};
-use diffscope::train::board::Progress;
-use diffscope::train::replicate::StageHook;
+use diffscope::train::board::{Board, Progress};
+use diffscope::train::events::Event;
+use diffscope::train::replicate::{Context, StageHook};
 
 /// Two models, two replicates each, 200 real training images.
 pub const SMALL: &str = r#"
@@ -35,10 +38,30 @@ el2n = { epoch = [0, 2] }
 aum = [{}, { space = "logit" }]
 "#;
 
+/// Settings so long that nothing finishes by itself while a test steers: the smallest network needs about a millisecond for
+/// an epoch.
+pub const LONG: [&str; 2] = ["train.epochs=20000", "train.checkpoint_seconds=1000"];
+
 pub fn prepare(dir: &Path, settings: &[&str]) -> Prepared {
     let settings: Vec<String> = settings.iter().map(|setting| (*setting).to_owned()).collect();
     let config = Config::parse(SMALL, "small.toml", &settings).unwrap();
     Prepared::new(&config, dir.to_path_buf()).unwrap()
+}
+
+/// What the replicates of a prepared study share, and what they will tell.
+pub fn context(prepared: &Prepared, folder: StudyFolder, board: Arc<Board>) -> (Context, Receiver<Event>) {
+    let (told, events) = crossbeam_channel::unbounded();
+    let context = Context {
+        plan: prepared.plan.clone(),
+        dataset: prepared.dataset.clone(),
+        folder,
+        board,
+        events: told,
+        force: false,
+        lockless: false,
+        stages: Arc::new(|_, _| ()),
+    };
+    (context, events)
 }
 
 pub fn start(dir: &Path, settings: &[&str], jobs: usize) -> Running {

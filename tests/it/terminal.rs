@@ -11,7 +11,7 @@ use portable_pty::{Child, CommandBuilder, MasterPty, PtySize, native_pty_system}
 use diffscope::store::record::State;
 use diffscope::train::board::Progress;
 
-use crate::program::{Home, progress, progress_until};
+use crate::program::{Home, LONG, progress, progress_until};
 use crate::studies::{SMALL, of};
 
 /// Cell size in pixels that the terminal claims.
@@ -226,8 +226,7 @@ fn sigterm_keeps_the_last_checkpoint_and_gives_the_terminal_back() {
 fn the_workbench_steers_a_study_that_another_process_trains_and_leaves_it_running() {
     let home = Home::new();
     let dir = home.dir("s");
-    let long = ["--set", "train.epochs=3000", "--set", "train.checkpoint_seconds=1000"];
-    let mut running = home.train(&dir, 1, &long);
+    let mut running = home.train(&dir, 1, &LONG);
     progress_until(&dir, "it trains", |all| of(all, "net", 0).epochs_done > 0);
     let name = dir.display().to_string();
     let mut terminal = Terminal::open(home.path(), &["open", &name], Answers::Nothing, (160, 45));

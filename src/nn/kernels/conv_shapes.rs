@@ -2,7 +2,7 @@
 //! stride leaves.
 
 use super::Conv;
-use super::direct::Correlation;
+use super::direct::{Correlation, Windows};
 use super::outer::OuterSum;
 use super::pool::{Grid, LANES};
 use super::stage::Rows;
@@ -115,9 +115,9 @@ impl Staging {
         }
     }
 
-    /// The convolution itself, from the staged input.
-    pub fn forward(&self, conv: &Conv, grid: Grid) -> Correlation {
-        Correlation {
+    /// The windows of the convolution, of the staged input.
+    fn windows(&self, conv: &Conv) -> Windows {
+        Windows {
             height: conv.output.height,
             width: conv.output.width,
             from: 0,
@@ -126,28 +126,19 @@ impl Staging {
             taps: conv.kernel,
             tap_row: self.row(),
             run: conv.kernel * self.pixel,
-            to: 0,
-            to_row: conv.output.width * grid.stride,
-            to_pixel: grid.stride,
-            channels: grid.stride,
         }
+    }
+
+    /// The convolution itself, from the staged input.
+    pub fn forward(&self, conv: &Conv, grid: Grid) -> Correlation {
+        let (stride, to_row) = (grid.stride, conv.output.width * grid.stride);
+        Correlation { windows: self.windows(conv), to: 0, to_row, to_pixel: stride, channels: stride }
     }
 
     /// The weight gradient, from the staged input and the staged gradient.
     pub fn outer(&self, conv: &Conv, gradient: Self) -> OuterSum {
-        OuterSum {
-            height: conv.output.height,
-            width: conv.output.width,
-            from: 0,
-            from_row: conv.stride * self.row(),
-            from_pixel: conv.stride * self.pixel,
-            taps: conv.kernel,
-            tap_row: self.row(),
-            run: conv.kernel * self.pixel,
-            gradient: gradient.at(0, 0),
-            gradient_row: gradient.row(),
-            channels: gradient.pixel,
-        }
+        let (start, gradient_row) = (gradient.at(0, 0), gradient.row());
+        OuterSum { windows: self.windows(conv), gradient: start, gradient_row, channels: gradient.pixel }
     }
 
     /// The input gradient, from the staged gradient: one correlation for each class of pixels.
@@ -158,7 +149,7 @@ impl Staging {
             let (top, left) = (class / stride, class % stride);
             let (rows, columns) = (Side::of(&conv, top, conv.input.height), Side::of(&conv, left, width));
             let none = rows.taps == 0 || columns.taps == 0;
-            let correlation = Correlation {
+            let windows = Windows {
                 height: rows.pixels,
                 width: columns.pixels,
                 from: if none { 0 } else { staging.at(rows.first, columns.first) },
@@ -167,6 +158,9 @@ impl Staging {
                 taps: if none { 0 } else { rows.taps },
                 tap_row: staging.row(),
                 run: if none { 0 } else { columns.taps * staging.pixel },
+            };
+            let correlation = Correlation {
+                windows,
                 to: (top * width + left) * grid.stride,
                 to_row: stride * width * grid.stride,
                 to_pixel: stride * grid.stride,

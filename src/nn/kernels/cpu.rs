@@ -84,20 +84,14 @@ impl<R: Real> Kernels for CpuKernels<R> {
             return Err(Error::Failed(format!("{} values are no batch of {shape} examples", values.len())));
         }
         let x = self.pool.take(Grid::tight(shape), values.len() / shape.len());
-        for (planes, x) in values.chunks_exact(shape.len()).zip(x.write().chunks_exact_mut(shape.len())) {
-            layout::enter(Grid::tight(shape), planes, x);
-        }
+        layout::enter(x.grid, values, &mut x.write());
         Ok(x)
     }
 
     fn download(&mut self, _shape: Shape, x: &Buf<R>, take: &mut dyn FnMut(&[R])) -> Result<()> {
         let x = self.stored(x);
         self.planes.resize(x.grid.shape.len() * x.batch(), R::ZERO);
-        let planes = self.planes.chunks_exact_mut(x.grid.shape.len());
-        x.read()
-            .chunks_exact(x.grid.len())
-            .zip(planes)
-            .for_each(|(pixels, planes)| layout::leave(x.grid, pixels, planes));
+        layout::leave(x.grid, &x.read(), &mut self.planes);
         take(&self.planes);
         Ok(())
     }
@@ -121,11 +115,7 @@ impl<R: Real> Kernels for CpuKernels<R> {
         let x = self.stored(x);
         let (start, len) = (self.posted.len(), x.grid.shape.len());
         self.posted.resize(start + len * x.batch(), R::ZERO);
-        let planes = self.posted[start..].chunks_exact_mut(len);
-        x.read()
-            .chunks_exact(x.grid.len())
-            .zip(planes)
-            .for_each(|(pixels, planes)| layout::leave(x.grid, pixels, planes));
+        layout::leave(x.grid, &x.read(), &mut self.posted[start..]);
         Ok(())
     }
 
@@ -437,18 +427,14 @@ impl<R: Real> Kernels for CpuKernels<R> {
     fn flatten(&mut self, shape: Shape, x: Buf<R>) -> Result<Buf<R>> {
         let y = self.pool.vectors(shape.len(), x.batch());
         let x = self.stored(&x);
-        for (pixels, planes) in x.read().chunks_exact(x.grid.len()).zip(y.write().chunks_exact_mut(shape.len())) {
-            layout::leave(x.grid, pixels, planes);
-        }
+        layout::leave(x.grid, &x.read(), &mut y.write());
         Ok(y)
     }
 
     fn unflatten(&mut self, shape: Shape, dy: Buf<R>) -> Result<Buf<R>> {
         let dy = self.vectors(&dy);
         let dx = self.pool.take(Grid::padded(shape), dy.batch());
-        for (planes, pixels) in dy.read().chunks_exact(shape.len()).zip(dx.write().chunks_exact_mut(dx.grid.len())) {
-            layout::enter(dx.grid, planes, pixels);
-        }
+        layout::enter(dx.grid, &dy.read(), &mut dx.write());
         Ok(dx)
     }
 

@@ -7,14 +7,14 @@
 use super::real::Real;
 use super::vector::{Set, Vector};
 
-/// Which outputs, and what each reads: `taps` rows of a staged image, `run` neighbouring values of each.
+/// Windows of a staged image: `taps` rows of `run` neighbouring values, one window for each output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Correlation {
+pub struct Windows {
     /// Rows of outputs.
     pub height: usize,
     /// Outputs of a row.
     pub width: usize,
-    /// Where the window of the first output starts in the staged image.
+    /// Where the window of the first output starts.
     pub from: usize,
     /// From one row's windows to the next row's.
     pub from_row: usize,
@@ -26,6 +26,21 @@ pub struct Correlation {
     pub tap_row: usize,
     /// Values of a window's row.
     pub run: usize,
+}
+
+impl Windows {
+    /// Past the last value that is read of the staged image.
+    pub fn end(&self) -> usize {
+        let window = (self.taps.max(1) - 1) * self.tap_row + self.run;
+        self.from + (self.height.max(1) - 1) * self.from_row + (self.width.max(1) - 1) * self.from_pixel + window
+    }
+}
+
+/// Which outputs, and the window that each reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Correlation {
+    /// The windows.
+    pub windows: Windows,
     /// Where the first output lies.
     pub to: usize,
     /// From one row of outputs to the next.
@@ -37,21 +52,15 @@ pub struct Correlation {
 }
 
 impl Correlation {
-    /// Past the last value that is read of the staged image.
-    fn source_end(&self) -> usize {
-        let window = (self.taps.max(1) - 1) * self.tap_row + self.run;
-        self.from + (self.height.max(1) - 1) * self.from_row + (self.width.max(1) - 1) * self.from_pixel + window
-    }
-
     /// Past the last value that is written.
     fn end(&self) -> usize {
-        let last = (self.height.max(1) - 1) * self.to_row + (self.width.max(1) - 1) * self.to_pixel;
-        self.to + last + self.channels
+        let Windows { height, width, .. } = self.windows;
+        self.to + (height.max(1) - 1) * self.to_row + (width.max(1) - 1) * self.to_pixel + self.channels
     }
 
     /// Values of the packed weights.
     pub fn weights(&self) -> usize {
-        self.taps * self.run * self.channels
+        self.windows.taps * self.windows.run * self.channels
     }
 
     /// Packs weights, `weight(tap, place in the run, channel)`, in the order in which [`Self::run`] reads them.
@@ -60,8 +69,8 @@ impl Correlation {
         let mut first = 0;
         while first < self.channels {
             let lanes = group::<R, S>(self.channels - first);
-            for tap in 0..self.taps {
-                for place in 0..self.run {
+            for tap in 0..self.windows.taps {
+                for place in 0..self.windows.run {
                     let channels = first..first + lanes;
                     channels.zip(&mut places).for_each(|(channel, packed)| *packed = weight(tap, place, channel));
                 }
@@ -76,10 +85,10 @@ impl Correlation {
     /// The processor has the set.
     #[inline(always)]
     pub unsafe fn run<R: Real, S: Set<R>>(&self, source: &[R], packed: &[R], start: &[R], to: &mut [R]) {
-        if self.height == 0 || self.width == 0 {
+        if self.windows.height == 0 || self.windows.width == 0 {
             return;
         }
-        assert!(self.source_end() <= source.len() && self.end() <= to.len());
+        assert!(self.windows.end() <= source.len() && self.end() <= to.len());
         // Groups are whole registers.
         assert!(self.channels.is_multiple_of(S::Narrow::WIDTH));
         assert!(packed.len() >= self.weights() && start.len() >= self.channels);
@@ -89,7 +98,7 @@ impl Correlation {
             // SAFETY: the ends were checked above; groups go as they were packed.
             unsafe {
                 let (start, to) = (start.as_ptr().add(first), to.as_mut_ptr().add(self.to + first));
-                let source = source.as_ptr().add(self.from);
+                let source = source.as_ptr().add(self.windows.from);
                 if lanes == 2 * S::Wide::WIDTH {
                     self.rows::<R, S::Wide, 2>(S::MANY, source, weights, start, to);
                 } else if lanes == S::Wide::WIDTH {
@@ -97,7 +106,7 @@ impl Correlation {
                 } else {
                     self.rows::<R, S::Narrow, 1>(S::MANY, source, weights, start, to);
                 }
-                weights = weights.add(self.taps * self.run * lanes);
+                weights = weights.add(self.windows.taps * self.windows.run * lanes);
             }
             first += lanes;
         }
@@ -116,13 +125,13 @@ impl Correlation {
         start: *const R,
         to: *mut R,
     ) {
-        for row in 0..self.height {
+        for row in 0..self.windows.height {
             let mut column = 0;
-            while column < self.width {
-                let left = self.width - column;
+            while column < self.windows.width {
+                let left = self.windows.width - column;
                 // SAFETY: the caller's contract.
                 unsafe {
-                    let source = source.add(row * self.from_row + column * self.from_pixel);
+                    let source = source.add(row * self.windows.from_row + column * self.windows.from_pixel);
                     let to = to.add(row * self.to_row + column * self.to_pixel);
                     // The first of these sizes that fits.
                     macro_rules! tiles {
@@ -171,15 +180,15 @@ impl Correlation {
                 *first = V::load(start.add(index * V::WIDTH));
             }
             let mut sums = [first; PIXELS];
-            for tap in 0..self.taps {
-                let mut value = source.add(tap * self.tap_row);
-                for _ in 0..self.run {
+            for tap in 0..self.windows.taps {
+                let mut value = source.add(tap * self.windows.tap_row);
+                for _ in 0..self.windows.run {
                     let mut loaded = [V::zero(); ABREAST];
                     for (index, loaded) in loaded.iter_mut().enumerate() {
                         *loaded = V::load(weights.add(index * V::WIDTH));
                     }
                     for (pixel, sums) in sums.iter_mut().enumerate() {
-                        let factor = V::splat(*value.add(pixel * self.from_pixel));
+                        let factor = V::splat(*value.add(pixel * self.windows.from_pixel));
                         for (sum, weight) in sums.iter_mut().zip(loaded) {
                             *sum = sum.plus_product(factor, weight);
                         }

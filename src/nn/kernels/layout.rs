@@ -3,8 +3,13 @@
 use super::pool::Grid;
 use super::real::Real;
 
-/// An example `[C, H, W]` into its grid; padding becomes 0.
+/// Examples `[C, H, W]` into their grid; padding becomes 0.
 pub fn enter<R: Real>(grid: Grid, planes: &[R], pixels: &mut [R]) {
+    let examples = planes.chunks_exact(grid.shape.len()).zip(pixels.chunks_exact_mut(grid.len()));
+    examples.for_each(|(planes, pixels)| enter_one(grid, planes, pixels));
+}
+
+fn enter_one<R: Real>(grid: Grid, planes: &[R], pixels: &mut [R]) {
     let (channels, area) = (grid.shape.channels, grid.shape.pixels());
     if channels == 1 && grid.stride == 1 {
         return pixels.copy_from_slice(planes);
@@ -16,8 +21,13 @@ pub fn enter<R: Real>(grid: Grid, planes: &[R], pixels: &mut [R]) {
     }
 }
 
-/// An example in its grid as `[C, H, W]`.
+/// Examples in their grid as `[C, H, W]`.
 pub fn leave<R: Real>(grid: Grid, pixels: &[R], planes: &mut [R]) {
+    let examples = pixels.chunks_exact(grid.len()).zip(planes.chunks_exact_mut(grid.shape.len()));
+    examples.for_each(|(pixels, planes)| leave_one(grid, pixels, planes));
+}
+
+fn leave_one<R: Real>(grid: Grid, pixels: &[R], planes: &mut [R]) {
     let (channels, area) = (grid.shape.channels, grid.shape.pixels());
     if area == 1 {
         return planes.copy_from_slice(&pixels[..channels]);
@@ -28,7 +38,7 @@ pub fn leave<R: Real>(grid: Grid, pixels: &[R], planes: &mut [R]) {
     }
 }
 
-/// The same pixels with another padding.
+/// The same pixels, of any number of examples, with another padding.
 pub fn regrid<R: Real>(from: Grid, to: Grid, pixels: &[R], out: &mut [R]) {
     let channels = from.shape.channels;
     for (pixel, out) in pixels.chunks_exact(from.stride).zip(out.chunks_exact_mut(to.stride)) {

@@ -32,10 +32,7 @@ impl<R: Real> CpuKernels<R> {
             return x;
         }
         let y = self.pool.take(grid, x.batch());
-        let examples = x.grid.len();
-        for (x_example, y) in x.read().chunks_exact(examples).zip(y.write().chunks_exact_mut(grid.len())) {
-            layout::regrid(x.grid, grid, x_example, y);
-        }
+        layout::regrid(x.grid, grid, &x.read(), &mut y.write());
         y
     }
 

@@ -4,28 +4,15 @@
 // What isn't inlined into the function that enables an instruction set is compiled without it.
 #![allow(clippy::inline_always)]
 
+use super::direct::Windows;
 use super::real::Real;
 use super::vector::{Set, Vector, WIDEST};
 
 /// Which products are summed: of each output's gradient with the values of its window.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct OuterSum {
-    /// Rows of outputs.
-    pub height: usize,
-    /// Outputs of a row.
-    pub width: usize,
-    /// Where the window of the first output starts in the staged input.
-    pub from: usize,
-    /// From one row's windows to the next row's.
-    pub from_row: usize,
-    /// From one window to its neighbour's.
-    pub from_pixel: usize,
-    /// Rows of a window.
-    pub taps: usize,
-    /// From one row of a window to the next.
-    pub tap_row: usize,
-    /// Values of a window's row.
-    pub run: usize,
+    /// The windows of the staged input.
+    pub windows: Windows,
     /// Where the first output's gradient lies in the staged gradient.
     pub gradient: usize,
     /// From one row of gradients to the next.
@@ -37,7 +24,7 @@ pub struct OuterSum {
 impl OuterSum {
     /// Values of the sums, `[taps, run, channels]`.
     pub fn len(&self) -> usize {
-        self.taps * self.run * self.channels
+        self.windows.taps * self.windows.run * self.channels
     }
 
     /// Adds an image's products to `sums`.
@@ -69,21 +56,20 @@ impl OuterSum {
     /// The processor has the set; `to` has room for all sums, or for the widest register.
     #[inline(always)]
     unsafe fn each<R: Real, S: Set<R>, const SQUARED: bool>(&self, x: &[R], dy: &[R], to: *mut R) {
-        let (rows, columns) = (self.height.max(1) - 1, self.width.max(1) - 1);
-        let window = (self.taps.max(1) - 1) * self.tap_row + self.run;
-        assert!(self.from + rows * self.from_row + columns * self.from_pixel + window <= x.len());
-        assert!(self.gradient + rows * self.gradient_row + (columns + 1) * self.channels <= dy.len());
+        let (rows, columns) = (self.windows.height.max(1) - 1, self.windows.width.max(1));
+        assert!(self.windows.end() <= x.len());
+        assert!(self.gradient + rows * self.gradient_row + columns * self.channels <= dy.len());
         // Groups are whole registers.
         assert!(self.channels.is_multiple_of(S::Narrow::WIDTH));
-        for tap in 0..self.taps {
+        for tap in 0..self.windows.taps {
             let mut channel = 0;
             while channel < self.channels {
                 let left = self.channels - channel;
                 // SAFETY: the ends were checked above.
                 unsafe {
-                    let x = x.as_ptr().add(self.from + tap * self.tap_row);
+                    let x = x.as_ptr().add(self.windows.from + tap * self.windows.tap_row);
                     let dy = dy.as_ptr().add(self.gradient + channel);
-                    let to = if SQUARED { to } else { to.add(tap * self.run * self.channels + channel) };
+                    let to = if SQUARED { to } else { to.add(tap * self.windows.run * self.channels + channel) };
                     channel += if left >= 2 * S::Wide::WIDTH {
                         self.runs::<R, S::Wide, 2, SQUARED>(S::MANY, x, dy, to)
                     } else if left >= S::Wide::WIDTH {
@@ -109,8 +95,8 @@ impl OuterSum {
         sums: *mut R,
     ) -> usize {
         let mut place = 0;
-        while place < self.run {
-            let left = self.run - place;
+        while place < self.windows.run {
+            let left = self.windows.run - place;
             // SAFETY: the caller's contract.
             unsafe {
                 let (x, sums) = (x.add(place), if SQUARED { sums } else { sums.add(place * self.channels) });
@@ -156,9 +142,9 @@ impl OuterSum {
         // SAFETY: the caller's contract.
         unsafe {
             let mut sums = [[V::zero(); ABREAST]; PLACES];
-            for row in 0..self.height {
-                let (mut x, mut dy) = (x.add(row * self.from_row), dy.add(row * self.gradient_row));
-                for _ in 0..self.width {
+            for row in 0..self.windows.height {
+                let (mut x, mut dy) = (x.add(row * self.windows.from_row), dy.add(row * self.gradient_row));
+                for _ in 0..self.windows.width {
                     let mut loaded = [V::zero(); ABREAST];
                     for (index, loaded) in loaded.iter_mut().enumerate() {
                         *loaded = V::load(dy.add(index * V::WIDTH));
@@ -170,7 +156,7 @@ impl OuterSum {
                         }
                     }
                     // The last step goes past the row; the pointer is not read there.
-                    (x, dy) = (x.wrapping_add(self.from_pixel), dy.wrapping_add(self.channels));
+                    (x, dy) = (x.wrapping_add(self.windows.from_pixel), dy.wrapping_add(self.channels));
                 }
             }
             if SQUARED {

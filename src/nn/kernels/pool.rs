@@ -50,12 +50,6 @@ pub struct Grid {
 }
 
 impl Grid {
-    /// A layer's output: padded, unless it is a vector.
-    pub fn of(shape: Shape) -> Self {
-        let stride = if shape.pixels() == 1 { shape.channels } else { shape.channels.next_multiple_of(LANES) };
-        Self { shape, stride }
-    }
-
     /// As a convolution sees it: padded also where it is a vector.
     pub fn padded(shape: Shape) -> Self {
         Self { shape, stride: shape.channels.next_multiple_of(LANES) }
@@ -291,8 +285,8 @@ mod tests {
     #[test]
     fn images_are_padded_to_whole_lanes_and_vectors_are_not() {
         let shape = |channels, height, width| Shape { channels, height, width };
-        assert_eq!(Grid::of(shape(3, 4, 5)).len(), 4 * 5 * 8);
-        assert_eq!(Grid::of(shape(10, 1, 1)).len(), 10);
+        assert_eq!(Grid::padded(shape(3, 4, 5)).len(), 4 * 5 * 8);
+        assert_eq!(Grid::tight(shape(10, 1, 1)).len(), 10);
         assert_eq!(Grid::tight(shape(3, 4, 5)).len(), 60);
     }
 }

@@ -183,7 +183,7 @@ impl<R: Real> Gradients<'_, R> {
         unsafe { outer.add::<R, S>(x, dy, own) };
         sum.iter_mut().zip(&*own).for_each(|(sum, own)| *sum += *own);
         let row = room(row, conv.input.channels * conv.kernel * conv.kernel);
-        let staged = outer.run / conv.kernel;
+        let staged = outer.windows.run / conv.kernel;
         let of_output = |output| {
             gather(conv, own, (staged, outer.channels), output, row);
             weights.through_standardisation(output, row);
@@ -218,8 +218,8 @@ fn gather<R: Real>(conv: &Conv, sums: &[R], (pixel, channels): (usize, usize), o
 
 /// Adds the staged gradient of every pixel: the gradient of the bias.
 fn add_pixels<R: Real>(outer: &OuterSum, dy: &[R], bias: &mut [R]) {
-    for row in 0..outer.height {
-        let row = &dy[outer.gradient + row * outer.gradient_row..][..outer.width * outer.channels];
+    for row in 0..outer.windows.height {
+        let row = &dy[outer.gradient + row * outer.gradient_row..][..outer.windows.width * outer.channels];
         for pixel in row.chunks_exact(outer.channels) {
             bias.iter_mut().zip(pixel).for_each(|(bias, value)| *bias += *value);
         }
