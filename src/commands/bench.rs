@@ -1,27 +1,27 @@
 //! `bench`: how many examples per second do training and scoring passes do, on made-up images? Training goes through the
-//! loop of `run` itself: a real study in a temporary folder, observations, scores and rows included.
+//! crew of `run` itself: a real study in a temporary folder, observations, scores and rows included.
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-use crossbeam_channel::unbounded;
+use crossbeam_channel::{Receiver, bounded, select};
 
 use super::Exit;
-use crate::data::{Dataset, Examples, ImageShape, Split};
+use super::launch::Prepared;
+use crate::data::{Dataset, ImageShape, Split};
 use crate::nn::kernels::neighbours;
 use crate::nn::{CpuKernels, InstructionSet, Objective};
 use crate::random::Key;
-use crate::store::folder::{StudyFolder, StudyRecord};
+use crate::store::record::State;
+use crate::study::Config;
 use crate::study::config::NormInit;
-use crate::study::{Config, Plan};
-use crate::train::board::Board;
 use crate::train::devices::{Devices, Wish};
+use crate::train::events::Event;
 use crate::train::learner::{Images, Learner};
-use crate::train::replicate::{self, Context, Stage, StageHook};
-use crate::train::steer::{Leave, Steer};
-use crate::{Error, Result, cli, results};
+use crate::train::replicate::{Stage, StageHook};
+use crate::{Error, Result, cli};
 
 /// Steps of an epoch of training.
 const STEPS: usize = 4;
@@ -87,13 +87,23 @@ fn timed<F: FnMut() -> Result<()>>(
         }
         Ok(median(&mut seconds))
     };
-    together(jobs, &|index| {
-        let measured = measure(index as u32);
-        if measured.is_err() {
-            // The others must not wait for it.
-            done.fetch_add(1, Ordering::Relaxed);
-        }
-        measured
+    std::thread::scope(|scope| {
+        let spawn = |index| {
+            std::thread::Builder::new().spawn_scoped(scope, move || {
+                let measured = measure(index);
+                if measured.is_err() {
+                    // The others must not wait for it.
+                    done.fetch_add(1, Ordering::Relaxed);
+                }
+                measured
+            })
+        };
+        let threads: Vec<_> = (0..jobs as u32).map(spawn).collect();
+        let join = |thread: std::io::Result<std::thread::ScopedJoinHandle<'_, Result<f64>>>| {
+            let thread = thread.map_err(|error| Error::Failed(format!("cannot start a thread: {error}")))?;
+            thread.join().map_err(|_| Error::Failed("a job of the bench panicked".into()))?
+        };
+        threads.into_iter().map(join).collect()
     })
 }
 
@@ -119,73 +129,77 @@ fn shape_of(input: &str) -> Result<ImageShape> {
     }
 }
 
-/// A study of made-up images in a temporary folder, which goes with it.
-struct Study {
-    dir: PathBuf,
-    context: Context,
-}
+/// A temporary folder, which goes with this.
+struct Folder(PathBuf);
 
-impl Drop for Study {
+impl Drop for Folder {
     fn drop(&mut self) {
-        // A folder that stays behind in the system's temporary place does no harm.
-        let _ = std::fs::remove_dir_all(&self.dir);
+        // What stays behind in the system's temporary place does no harm.
+        let _ = std::fs::remove_dir_all(&self.0);
     }
 }
 
-impl Study {
-    fn new(options: &cli::Bench, dataset: Dataset, epochs: usize, stages: StageHook) -> Result<Self> {
-        let text = format!(
-            "name = 'bench'\n[data]\nsource = 'embedded'\n[train]\nepochs = {epochs}\nbatch_size = {}\n\
-             checkpoint_seconds = 1000000\n[[model]]\nname = '{}'\nreplicates = {}\n",
-            options.batch, options.model, options.jobs
-        );
-        let plan = Arc::new(Plan::new(&Config::parse(&text, "bench", &[])?, dataset.train)?);
-        let dir = std::env::temp_dir().join(format!("diffscope-bench-{}", std::process::id()));
-        let folder = StudyFolder::open_or_create(&dir, &StudyRecord::new(&plan.config, &dataset))?;
-        let board = Arc::new(Board::of(results::views(&folder, &plan, &Arc::new(Examples::of(&dataset)))));
-        let ((events, _), dataset) = (unbounded(), Arc::new(dataset));
-        let context = Context { plan, dataset, folder, board, events, force: false, lockless: false, stages };
-        Ok(Self { dir, context })
-    }
+/// A study of made-up images, with a replicate for each job.
+fn study(options: &cli::Bench, devices: Devices, epochs: usize, dir: PathBuf) -> Result<Prepared> {
+    let dataset = made_up(shape_of(&options.input)?, STEPS * options.batch)?;
+    let text = format!(
+        "name = 'bench'\n[data]\nsource = 'embedded'\n[train]\nepochs = {epochs}\nbatch_size = {}\n\
+         checkpoint_seconds = 1000000\n[[model]]\nname = '{}'\nreplicates = {}\n",
+        options.batch, options.model, options.jobs
+    );
+    Prepared::with(dataset, devices, &Config::parse(&text, "bench", &[])?, dir)
 }
 
 /// The ends of each job's epochs.
 type Ends = Arc<Vec<Mutex<Vec<Instant>>>>;
 
-/// Whole epochs of a few steps through the loop of `run`: views, steps, observations, scores, rows and lines. The seconds
-/// of a step of each job.
+/// Whole epochs of a few steps, trained as `run` trains: views, steps, observations, scores, rows and lines. The seconds of
+/// a step of each job.
 fn training(options: &cli::Bench, set: InstructionSet) -> Result<Vec<f64>> {
-    let shape = shape_of(&options.input)?;
-    // The first epoch is the warm-up.
+    let devices = match &options.device {
+        Some(device) => Devices::find(Some(&Wish::parse(device)?), None)?,
+        None => Devices::on_cpu(set),
+    };
+    let folder = Folder(std::env::temp_dir().join(format!("diffscope-bench-{}", std::process::id())));
+    // The first epoch is the warm-up; a job may be at its last one long before the slowest has begun it.
     let wanted = options.steps.div_ceil(STEPS) + 1;
+    let study = study(options, devices, SLOWEST * wanted, folder.0.clone())?;
     let ends: Ends = Arc::new((0..options.jobs).map(|_| Mutex::default()).collect());
-    let steers: Arc<Vec<Steer>> = Arc::new((0..options.jobs).map(|_| Steer::default()).collect());
+    let (tell, enough) = bounded(1);
     let hook: StageHook = {
-        let (ends, steers) = (ends.clone(), steers.clone());
+        let ends = ends.clone();
         Arc::new(move |plan, stage| {
             if stage == Stage::Row && note(&ends, plan.id.index as usize, wanted) {
-                steers.iter().for_each(|steer| steer.leave(Leave::Now));
+                // Told once is enough.
+                let _ = tell.try_send(());
             }
         })
     };
-    // A job may be at its last step long before the slowest one is.
-    let study = Study::new(options, made_up(shape, STEPS * options.batch)?, SLOWEST * wanted, hook)?;
-    let devices = match &options.device {
-        Some(device) => Some(Devices::find(Some(&Wish::parse(device)?), None)?),
-        None => None,
-    };
-    let (context, steers, devices) = (&study.context, &steers, &devices);
-    together(options.jobs, &|index| {
-        let (Some(plan), Some(steer)) = (context.plan.replicates.get(index), steers.get(index)) else {
-            return Err(Error::Failed("the bench has no such job".into()));
-        };
-        if let Some(devices) = devices {
-            return devices.train(context, plan, steer);
-        }
-        let kernels = || Ok(CpuKernels::<f32>::with(set).on(context.dataset.clone()));
-        replicate::train(context, plan, kernels, steer)
-    })?;
+    let running = study.start(options.jobs, false, hook)?;
+    let measured = wait(&enough, &running.events);
+    running.crew.end(false);
+    measured?;
     Ok(ends.iter().map(|ends| per_step(&held(ends), wanted)).collect())
+}
+
+/// Waits until enough was measured.
+///
+/// # Errors
+/// Why a replicate failed, or all of them stopped.
+fn wait(enough: &Receiver<()>, events: &Receiver<Event>) -> Result<()> {
+    loop {
+        select! {
+            recv(enough) -> _ => return Ok(()),
+            recv(events) -> event => match event {
+                Ok(Event::State { state: State::Failed, reason, .. }) => {
+                    return Err(Error::Failed(reason.unwrap_or_default()));
+                }
+                Ok(Event::Halted { reason }) => return Err(Error::Failed(reason)),
+                Ok(_) => {}
+                Err(_) => return Err(Error::Failed("training ended before it was measured".into())),
+            },
+        }
+    }
 }
 
 /// The median seconds of a step, from the ends of epochs.
@@ -204,19 +218,6 @@ fn note(ends: &Ends, job: usize, wanted: usize) -> bool {
 
 fn held(ends: &Mutex<Vec<Instant>>) -> MutexGuard<'_, Vec<Instant>> {
     ends.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// Runs jobs on a thread each.
-fn together<T: Send>(jobs: usize, job: &(impl Fn(usize) -> Result<T> + Sync)) -> Result<Vec<T>> {
-    std::thread::scope(|scope| {
-        let spawn = |index| std::thread::Builder::new().spawn_scoped(scope, move || job(index));
-        let threads: Vec<_> = (0..jobs).map(spawn).collect();
-        let join = |thread: std::io::Result<std::thread::ScopedJoinHandle<'_, Result<T>>>| {
-            let thread = thread.map_err(|error| Error::Failed(format!("cannot start a thread: {error}")))?;
-            thread.join().map_err(|_| Error::Failed("a job of the bench panicked".into()))?
-        };
-        threads.into_iter().map(join).collect()
-    })
 }
 
 /// The middle of some seconds.

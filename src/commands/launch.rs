@@ -52,10 +52,18 @@ impl Prepared {
     /// # Errors
     /// Bad data, or a model that cannot take images of this size.
     pub fn on(devices: Devices, config: &Config, dir: PathBuf) -> Result<Self> {
+        let dataset = crate::data::load(&config.data, config.train.seed, &crate::data::sources::data_home())?;
+        Self::with(dataset, devices, config, dir)
+    }
+
+    /// The same with data that are loaded, whatever source the config names.
+    ///
+    /// # Errors
+    /// A model that cannot take images of this size.
+    pub fn with(dataset: Dataset, devices: Devices, config: &Config, dir: PathBuf) -> Result<Self> {
         // The folder says in which arithmetic it was trained, also where the config leaves it to the device.
         let mut config = config.clone();
         config.train.precision = Some(devices.precision());
-        let dataset = crate::data::load(&config.data, config.train.seed, &crate::data::sources::data_home())?;
         let plan = Plan::new(&config, dataset.train)?;
         for (index, model) in config.models.iter().enumerate() {
             let layout = planned(&model.name, &dataset)?;
@@ -108,17 +116,15 @@ impl Prepared {
             return Ok(());
         }
         let folder = StudyFolder::open(&self.dir)?;
-        folder.check(&StudyRecord::new(&self.plan.config, &self.dataset))?;
-        added_scores::check(&folder, &self.plan)
+        added_scores::check(&folder, &self.plan)?;
+        folder.check(&StudyRecord::new(&self.plan.config, &self.dataset))
     }
 
     /// Makes the folder, or opens it and refuses a config that would mix two studies.
     pub(super) fn open_folder(&self) -> Result<StudyFolder> {
-        let record = StudyRecord::new(&self.plan.config, &self.dataset);
-        if StudyFolder::is_study(&self.dir) {
-            added_scores::check(&StudyFolder::open(&self.dir)?, &self.plan)?;
-        }
+        self.check_folder()?;
         disk::check(self)?;
+        let record = StudyRecord::new(&self.plan.config, &self.dataset);
         let folder = StudyFolder::open_or_create(&self.dir, &record)?;
         folder.write_examples(&ExampleTable::of(&self.dataset))?;
         added_scores::fill(&folder, &self.plan, &self.dataset.labels, self.dataset.classes())?;

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use super::replicate::{Context, Outcome, train};
 use super::steer::Steer;
 use crate::data::Dataset;
-use crate::nn::kernels::{CpuKernels, Kernels};
+use crate::nn::kernels::{CpuKernels, InstructionSet, Kernels};
 use crate::study::config::Precision;
 use crate::study::plan::ReplicatePlan;
 use crate::{Error, Result};
@@ -66,7 +66,7 @@ pub struct Devices {
 }
 
 enum Kind {
-    Cpu,
+    Cpu(InstructionSet),
     #[cfg(feature = "cuda")]
     Cuda {
         gpus: Vec<Arc<Gpu>>,
@@ -89,6 +89,11 @@ impl Devices {
         }
     }
 
+    /// The CPU with an instruction set that it has.
+    pub fn on_cpu(set: InstructionSet) -> Self {
+        Self { kind: Kind::Cpu(set), note: None }
+    }
+
     fn cpu(precision: Option<Precision>, note: Option<String>) -> Result<Self> {
         match precision.filter(|precision| *precision != Precision::Fp32) {
             Some(precision) => {
@@ -96,7 +101,7 @@ impl Devices {
                 let reason = note.map_or("choose GPUs with --device cuda".to_owned(), |note| note);
                 Err(Error::Usage(format!("train.precision: \"{name}\": a CPU trains in \"fp32\" only; {reason}")))
             }
-            None => Ok(Self { kind: Kind::Cpu, note }),
+            None => Ok(Self { note, ..Self::on_cpu(InstructionSet::detect()) }),
         }
     }
 
@@ -138,7 +143,7 @@ impl Devices {
     /// The arithmetic of training.
     pub fn precision(&self) -> Precision {
         match &self.kind {
-            Kind::Cpu => Precision::Fp32,
+            Kind::Cpu(_) => Precision::Fp32,
             #[cfg(feature = "cuda")]
             Kind::Cuda { precision, .. } => *precision,
         }
@@ -147,7 +152,7 @@ impl Devices {
     /// The same id, the same bits: that of the first device.
     pub fn backend_id(&self) -> String {
         match &self.kind {
-            Kind::Cpu => CpuKernels::<f32>::new().backend_id(),
+            Kind::Cpu(set) => CpuKernels::<f32>::with(*set).backend_id(),
             #[cfg(feature = "cuda")]
             Kind::Cuda { gpus, precision, .. } => {
                 gpus.first().map_or_else(String::new, |gpu| gpu.backend_id(*precision))
@@ -158,7 +163,7 @@ impl Devices {
     /// Replicates that train at once: `--jobs` per device, else a job per core or what a GPU carries.
     pub fn jobs(&self, per_device: Option<usize>) -> usize {
         match &self.kind {
-            Kind::Cpu => per_device.unwrap_or_else(cores),
+            Kind::Cpu(_) => per_device.unwrap_or_else(cores),
             #[cfg(feature = "cuda")]
             Kind::Cuda { gpus, .. } => {
                 // A job's thread feeds its stream: more of them than cores would wait for each other.
@@ -171,7 +176,7 @@ impl Devices {
     /// For people: what trains, and how many replicates at once; then why, where that may surprise.
     pub fn describe(&self, jobs: usize) -> String {
         let names = match &self.kind {
-            Kind::Cpu => "the CPU".to_owned(),
+            Kind::Cpu(_) => "the CPU".to_owned(),
             #[cfg(feature = "cuda")]
             Kind::Cuda { gpus, precision, .. } => {
                 let names: Vec<String> = gpus.iter().map(|gpu| gpu.name()).collect();
@@ -187,7 +192,9 @@ impl Devices {
     /// As [`train`]; `Error::OutOfMemory` where the device has no room for it now.
     pub fn train(&self, context: &Context, plan: &ReplicatePlan, steer: &Steer) -> Result<Outcome> {
         match &self.kind {
-            Kind::Cpu => train(context, plan, || Ok(CpuKernels::<f32>::new().on(context.dataset.clone())), steer),
+            Kind::Cpu(set) => {
+                train(context, plan, || Ok(CpuKernels::<f32>::with(*set).on(context.dataset.clone())), steer)
+            }
             #[cfg(feature = "cuda")]
             Kind::Cuda { gpus, precision, busy } => {
                 let seat = Seat::take(busy);
@@ -203,7 +210,7 @@ impl Devices {
     /// A device that fails; whatever the work returns.
     pub fn try_out<T>(&self, dataset: &std::sync::Arc<Dataset>, work: impl Work<T>) -> Result<T> {
         match &self.kind {
-            Kind::Cpu => work.on(CpuKernels::<f32>::new().on(dataset.clone())),
+            Kind::Cpu(set) => work.on(CpuKernels::<f32>::with(*set).on(dataset.clone())),
             #[cfg(feature = "cuda")]
             Kind::Cuda { gpus, precision, .. } => {
                 let gpu = gpus.first().ok_or_else(|| Error::Failed("there is no GPU to train on".into()))?;
