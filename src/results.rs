@@ -1,18 +1,21 @@
 //! What a study's folder knows about its replicates, as the views that the screen and the analyses read.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use ndarray::Array2;
 
 use crate::analysis::{ModelScores, ScoreRuns};
-use crate::data::Examples;
+use crate::data::{Examples, Role};
 use crate::nn::kernels::observe_logits;
-use crate::scores::{Record, ScoreSpec};
+use crate::scores::{Record, ScoreSpec, Sizes};
 use crate::store::folder::StudyFolder;
 use crate::store::record::{ReplicateRecord, STOPPED, State};
+use crate::study::ReplicateId;
 use crate::study::plan::{Plan, ReplicatePlan};
 use crate::train::added_scores::replay;
-use crate::train::board::{LiveScores, MarginQuantiles, Progress, ReplicateView, margin_history};
+use crate::train::board::{Board, LiveScores, MarginQuantiles, Progress, ReplicateView, margin_history};
+use crate::train::ensembles::Ensembles;
 use crate::{Error, Result};
 
 /// The examples of a study, as far as its folder alone tells.
@@ -25,13 +28,16 @@ pub fn examples(folder: &StudyFolder) -> Result<Examples> {
     Ok(Examples { ids: table.ids, labels: table.given_labels, class_names, train: table.train })
 }
 
+/// The board of a study, as its folder knows it.
+pub fn board(folder: &StudyFolder, plan: &Plan, examples: &Examples) -> Board {
+    Board::of(views(folder, plan, examples)).with_ensembles(Ensembles::of(folder, plan, examples))
+}
+
 /// Views of all replicates of a plan, in its order; one whose files cannot be read is shown as failed, with the reason.
 pub fn views(folder: &StudyFolder, plan: &Plan, examples: &Examples) -> Vec<ReplicateView> {
     let view = |queued: Progress| {
-        view(folder, &plan.scores, examples, queued.clone()).unwrap_or_else(|error| ReplicateView {
-            progress: unreadable(queued, &error),
-            margins: Arc::default(),
-            scores: None,
+        view(folder, plan, examples, queued.clone()).unwrap_or_else(|error| {
+            ReplicateView::new(unreadable(queued.clone(), &error), roles(plan, &queued.id, examples))
         })
     };
     queued(plan).map(view).collect()
@@ -80,22 +86,24 @@ fn follow(progress: &mut Progress, record: &ReplicateRecord) {
 ///
 /// # Errors
 /// A file that cannot be read or is not what it should be.
-pub fn view(
-    folder: &StudyFolder,
-    specs: &[ScoreSpec],
-    examples: &Examples,
-    mut progress: Progress,
-) -> Result<ReplicateView> {
+pub fn view(folder: &StudyFolder, plan: &Plan, examples: &Examples, mut progress: Progress) -> Result<ReplicateView> {
+    let (specs, roles) = (&plan.scores, roles(plan, &progress.id, examples));
     let Some(record) = folder.replicate(&progress.id).record()? else {
-        return Ok(ReplicateView { progress, margins: Arc::default(), scores: None });
+        return Ok(ReplicateView::new(progress, roles));
     };
     follow(&mut progress, &record);
-    let margins = margins_of(folder, &progress, examples)?;
+    let margins = margins_of(folder, &progress, &roles)?;
     let scores = match progress.state {
         State::Finished => finished(folder, &progress, specs, examples)?,
-        _ => recomputed(folder, &progress, specs, examples, record.observed)?,
+        _ => recomputed(folder, &progress, specs, examples, (record.observed, &roles))?,
     };
-    Ok(ReplicateView { progress, margins: Arc::new(margins), scores: scores.map(Arc::new) })
+    Ok(ReplicateView { progress, roles, margins: Arc::new(margins), scores: scores.map(Arc::new) })
+}
+
+/// What each example of the study is to a replicate; nothing of one that the plan does not know.
+fn roles(plan: &Plan, id: &ReplicateId, examples: &Examples) -> Arc<[Role]> {
+    let plan = plan.replicates.iter().find(|plan| plan.id == *id);
+    plan.map_or_else(Arc::default, |plan| plan.roles(examples.train, examples.len() - examples.train))
 }
 
 /// The stored scores of a finished replicate, in the order of the specs; NaN where one was not stored.
@@ -130,54 +138,72 @@ fn recomputed(
     progress: &Progress,
     specs: &[ScoreSpec],
     examples: &Examples,
-    observed: usize,
+    (observed, roles): (usize, &Arc<[Role]>),
 ) -> Result<Option<LiveScores>> {
     let epoch = progress.epochs_done;
     let rows = progress.timetable.rows_after(epoch);
     let Some(last) = (rows as usize).checked_sub(1) else { return Ok(None) };
-    let Some(observations) = folder.replicate(&progress.id).open_observations()? else { return Ok(None) };
-    let (count, classes) = (examples.labels.len(), examples.class_names.len());
-    let observer = |spec: &ScoreSpec| spec.observer(count, observed, classes, &progress.timetable);
-    let mut observers: Vec<_> = specs.iter().map(observer).collect();
-    replay(&mut observers, &observations, rows, &examples.labels)?;
+    let dir = folder.replicate(&progress.id);
+    let Some(observations) = dir.open_observations()? else { return Ok(None) };
+    let (roles, classes) = (roles.clone(), examples.class_names.len());
+    let sizes = Sizes { roles, observed, classes, timetable: progress.timetable };
+    let mut observers: Vec<_> = specs.iter().map(|spec| spec.observer(&sizes)).collect();
+    replay(&mut observers, &dir, &observations, rows, &examples.labels)?;
     let values = observers.iter().map(|observer| observer.values()).collect();
     Ok(Some(LiveScores { epoch, values, predicted: observations.row(last)?.predicted }))
 }
 
-/// Margin quantiles over the training examples, an entry per row so far.
-fn margins_of(folder: &StudyFolder, progress: &Progress, examples: &Examples) -> Result<Vec<MarginQuantiles>> {
+/// Margin quantiles over the examples that it trains on, an entry per row so far.
+fn margins_of(folder: &StudyFolder, progress: &Progress, roles: &[Role]) -> Result<Vec<MarginQuantiles>> {
     let Some(observations) = folder.replicate(&progress.id).open_observations()? else { return Ok(Vec::new()) };
-    margin_history(&observations, progress.timetable.rows_after(progress.epochs_done), examples.train)
+    margin_history(&observations, progress.timetable.rows_after(progress.epochs_done), roles)
 }
 
-/// The scores of a model over its finished, finite replicates, for the training (`train`) or test examples.
-pub fn model_scores(
-    views: &[ReplicateView],
-    specs: &[ScoreSpec],
-    model: &str,
-    role: &'static str,
-    train: usize,
-) -> ModelScores {
+/// All that is known of a study's replicates.
+#[derive(Debug, Clone, Copy)]
+pub struct Study<'a> {
+    /// One by one.
+    pub views: &'a [ReplicateView],
+    /// Together.
+    pub ensembles: &'a Ensembles,
+}
+
+/// The scores of a model over its finished, finite replicates, for the examples of a role: where an example had another role in a
+/// run, the run has no value for it.
+pub fn model_scores(study: Study<'_>, specs: &[ScoreSpec], model: &str, role: Role, train: usize) -> ModelScores {
     let counts = |view: &&ReplicateView| {
         let progress = &view.progress;
         progress.id.label == model && progress.state == State::Finished && !progress.non_finite
     };
-    let runs: Vec<_> = views.iter().filter(counts).filter_map(|view| Some((view, view.scores.as_ref()?))).collect();
+    let runs: Vec<_> =
+        study.views.iter().filter(counts).filter_map(|view| Some((view, view.scores.as_ref()?))).collect();
+    let part = |all: Range<usize>| if role == Role::Test { train..all.end } else { 0..train };
     let score = |(place, spec): (usize, &ScoreSpec)| {
-        let rows: Vec<&[f32]> = runs
-            .iter()
-            .filter_map(|(_, scores)| {
-                let all = scores.values.get(place)?.as_slice();
-                if role == "test" { all.get(train..) } else { all.get(..train) }
-            })
-            .collect();
-        let examples = rows.first().map_or(0, |row| row.len());
-        let values = Array2::from_shape_fn((rows.len(), examples), |(run, example)| rows[run][example]);
+        if spec.is_ensemble() {
+            let consensus = study.ensembles.get(model, &spec.name, role);
+            let values = consensus.and_then(|consensus| consensus.values.get(part(0..consensus.values.len())));
+            let values = Array2::from_shape_fn((1, values.map_or(0, <[f32]>::len)), |(_, example)| {
+                values.and_then(|values| values.get(example)).copied().unwrap_or(f32::NAN)
+            });
+            return ScoreRuns { name: spec.name.clone(), harder: spec.harder(), values };
+        }
+        let rows = runs.iter().filter_map(|(view, scores)| {
+            let all = scores.values.get(place)?;
+            let part = part(0..all.len());
+            Some((all.get(part.clone())?, view.roles.get(part)?))
+        });
+        let rows: Vec<_> = rows.collect();
+        let value = |run: usize, example: usize| -> Option<f32> {
+            let (values, roles) = rows.get(run)?;
+            (*roles.get(example)? == role).then(|| values.get(example).copied())?
+        };
+        let shape = (rows.len(), rows.first().map_or(0, |(values, _)| values.len()));
+        let values = Array2::from_shape_fn(shape, |(run, example)| value(run, example).unwrap_or(f32::NAN));
         ScoreRuns { name: spec.name.clone(), harder: spec.harder(), values }
     };
     ModelScores {
         model: model.to_owned(),
-        role,
+        role: role.name(),
         runs: runs.iter().map(|(view, _)| view.progress.id.index).collect(),
         scores: specs.iter().enumerate().map(score).collect(),
     }

@@ -60,7 +60,8 @@ pub struct ScoreRuns {
     pub name: String,
     /// The difficult end.
     pub harder: Harder,
-    /// `[runs, examples]`, raw sign; NaN where a value does not exist.
+    /// `[runs, examples]`, raw sign; NaN where a value does not exist. A score of
+    /// the whole ensemble has one row, however many runs there are.
     pub values: Array2<f32>,
 }
 

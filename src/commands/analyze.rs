@@ -5,13 +5,14 @@ use std::path::Path;
 use super::{Exit, print};
 use crate::analysis::summary::Replicates;
 use crate::analysis::{self, Analysis, Answer, Input, ModelScores, Options};
-use crate::data::Examples;
+use crate::data::{Examples, Role};
 use crate::error::did_you_mean;
-use crate::results;
+use crate::results::{self, Study};
 use crate::store::folder::StudyFolder;
 use crate::store::record::State;
 use crate::study::Plan;
 use crate::train::board::ReplicateView;
+use crate::train::ensembles::Ensembles;
 use crate::{Error, Result, cli};
 
 /// Questions that a later version answers: told apart from a mistyped name.
@@ -24,11 +25,9 @@ const LATER: [&str; 8] = ["variance", "stability", "components", "bias", "finger
 pub fn analyze(options: &cli::Analyze) -> Result<Exit> {
     let analysis = find(options.question.as_deref().unwrap_or("summary"))?;
     let role = match options.role {
-        cli::Role::Train => "train",
-        cli::Role::Test => "test",
-        cli::Role::Val => {
-            return Err(Error::Usage("--role val: no replicate of this version holds examples out".into()));
-        }
+        cli::Role::Train => Role::Train,
+        cli::Role::Val => Role::Val,
+        cli::Role::Test => Role::Test,
     };
     let unused = [
         ("--draws", options.draws.is_some()),
@@ -45,7 +44,7 @@ pub fn analyze(options: &cli::Analyze) -> Result<Exit> {
     }
     gathered.keep(&options.models)?;
     let input = Input { models: &gathered.models, replicates: &gathered.replicates };
-    let answer = (analysis.run)(&input, &Options { scores: options.scores.clone(), role: role.to_owned() })?;
+    let answer = (analysis.run)(&input, &Options { scores: options.scores.clone(), role: role.name().to_owned() })?;
     if options.json {
         print(&format!("{:#}", answer.envelope(analysis.name, &study)))?;
     } else {
@@ -78,13 +77,18 @@ struct Gathered {
 
 impl Gathered {
     /// Adds a study's models, `beside` others with its name in front of theirs; gives the study's name.
-    fn add(&mut self, dir: &Path, beside: bool, role: &'static str) -> Result<String> {
+    fn add(&mut self, dir: &Path, beside: bool, role: Role) -> Result<String> {
         let folder = StudyFolder::open(dir)?;
         let plan = Plan::new(&folder.record().config, folder.record().train)?;
         let examples = results::examples(&folder)?;
-        let views = results::views(&folder, &plan, &examples);
+        let (views, ensembles) = (results::views(&folder, &plan, &examples), Ensembles::of(&folder, &plan, &examples));
+        if role == Role::Val && views.iter().all(|view| !view.roles.contains(&Role::Val)) {
+            let reason = "no replicate of this study holds examples out ([data] holdout)";
+            return Err(Error::Usage(format!("--role val: {}: {reason}", dir.display())));
+        }
         let name = plan.config.name.clone();
-        let (mut models, mut replicates) = gather(&views, &plan, &examples, role);
+        let study = Study { views: &views, ensembles: &ensembles };
+        let (mut models, mut replicates) = gather(study, &plan, &examples, role);
         if beside {
             let labels = models.iter_mut().map(|model| &mut model.model);
             for label in labels.chain(replicates.iter_mut().map(|model| &mut model.model)) {
@@ -110,15 +114,10 @@ impl Gathered {
     }
 }
 
-fn gather(
-    views: &[ReplicateView],
-    plan: &Plan,
-    examples: &Examples,
-    role: &'static str,
-) -> (Vec<ModelScores>, Vec<Replicates>) {
+fn gather(study: Study<'_>, plan: &Plan, examples: &Examples, role: Role) -> (Vec<ModelScores>, Vec<Replicates>) {
     let labels = || plan.config.models.iter().map(crate::study::config::ModelConfig::label);
-    let scores = |label| results::model_scores(views, &plan.scores, label, role, examples.train);
-    (labels().map(scores).collect(), labels().map(|label| counts(views, label)).collect())
+    let scores = |label| results::model_scores(study, &plan.scores, label, role, examples.train);
+    (labels().map(scores).collect(), labels().map(|label| counts(study.views, label)).collect())
 }
 
 /// How the replicates of a model went.
@@ -138,15 +137,15 @@ fn counts(views: &[ReplicateView], label: &str) -> Replicates {
 }
 
 /// The summary of a study that is at hand.
-pub fn summary(views: &[ReplicateView], plan: &Plan, examples: &Examples) -> Answer {
-    let (models, replicates) = gather(views, plan, examples, "train");
+pub fn summary(study: Study<'_>, plan: &Plan, examples: &Examples) -> Answer {
+    let (models, replicates) = gather(study, plan, examples, Role::Train);
     let input = Input { models: &models, replicates: &replicates };
     answered(&analysis::summary::ANALYSIS, &input)
 }
 
 /// The correlations of one model's scores, for the screen.
-pub fn correlation_of(views: &[ReplicateView], plan: &Plan, model: &str, train: usize) -> Answer {
-    let models = [results::model_scores(views, &plan.scores, model, "train", train)];
+pub fn correlation_of(study: Study<'_>, plan: &Plan, model: &str, train: usize) -> Answer {
+    let models = [results::model_scores(study, &plan.scores, model, Role::Train, train)];
     answered(&analysis::correlation::ANALYSIS, &Input { models: &models, replicates: &[] })
 }
 

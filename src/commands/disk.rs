@@ -3,6 +3,7 @@
 use super::launch::{Prepared, planned};
 use crate::study::ReplicateId;
 use crate::study::config::Observe;
+use crate::train::moments::Moments;
 use crate::{Error, Result};
 
 /// Bytes that the replicates that are still to be started take at their largest moment, roughly.
@@ -18,8 +19,11 @@ pub fn needed(prepared: &Prepared) -> Result<u64> {
         let rows = u64::from(replicate.timetable.rows) * observed * (4 + 4 + 2 + predicted);
         let layout = planned(&replicate.model, dataset)?;
         let weights = (layout.parameter_count() + layout.statistic_count()) as u64 * 4;
+        // A new file of moments is written before the old one goes.
+        let moments =
+            2 * Moments::most_bytes(&prepared.plan.scores, &replicate.timetable, dataset.len(), dataset.shape);
         // Weights, and a checkpoint with momentum and accumulators that is replaced whole.
-        total += rows + weights * 5 + examples * (classes + scores * 5) * 4;
+        total += moments + rows + weights * 5 + examples * (classes + scores * 5) * 4;
     }
     Ok(total)
 }

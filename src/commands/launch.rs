@@ -8,12 +8,12 @@ use crossbeam_channel::{Receiver, unbounded};
 use super::{Exit, disk, screen, status};
 use crate::data::{Dataset, Examples};
 use crate::nn::{CpuKernels, Layout};
-use crate::results;
+use crate::results::{self, Study};
 use crate::store::examples::ExampleTable;
 use crate::store::folder::{StudyFolder, StudyRecord};
 use crate::store::places;
 use crate::store::record::State;
-use crate::study::config::BatchSize;
+use crate::study::config::{Augment, BatchSize};
 use crate::study::recipe::FULL_CHUNK;
 use crate::study::{Config, Plan, ReplicateId, Shard};
 use crate::train::board::Board;
@@ -64,6 +64,9 @@ impl Prepared {
         // The folder says in which arithmetic it was trained, also where the config leaves it to the device.
         let mut config = config.clone();
         config.train.precision = Some(devices.precision());
+        if !dataset.has_pictures() {
+            check_values(&config, &devices)?;
+        }
         let plan = Plan::new(&config, dataset.train)?;
         for (index, model) in config.models.iter().enumerate() {
             let layout = planned(&model.name, &dataset)?;
@@ -85,7 +88,7 @@ impl Prepared {
     pub fn start(&self, jobs: usize, force: bool, stages: StageHook) -> Result<Running> {
         let folder = self.open_folder()?;
         let examples = Arc::new(Examples::of(&self.dataset));
-        let board = Arc::new(Board::of(results::views(&folder, &self.plan, &examples)));
+        let board = Arc::new(results::board(&folder, &self.plan, &examples));
         let (told, events) = unbounded();
         let context = Context {
             plan: self.plan.clone(),
@@ -127,7 +130,7 @@ impl Prepared {
         let record = StudyRecord::new(&self.plan.config, &self.dataset);
         let folder = StudyFolder::open_or_create(&self.dir, &record)?;
         folder.write_examples(&ExampleTable::of(&self.dataset))?;
-        added_scores::fill(&folder, &self.plan, &self.dataset.labels, self.dataset.classes())?;
+        added_scores::fill(&folder, &self.plan, &self.dataset)?;
         Ok(folder)
     }
 }
@@ -143,10 +146,22 @@ fn show_foreign_work(context: &Context, id: &ReplicateId, outcome: &Outcome, exa
             context.board.update(id, |view| view.progress = progress);
         }
         Outcome::Finished if !finished => {
-            let fresh = results::view(&context.folder, &context.plan.scores, examples, view.progress)?;
+            let fresh = results::view(&context.folder, &context.plan, examples, view.progress)?;
             context.board.update(id, |view| *view = fresh);
         }
         _ => {}
+    }
+    Ok(())
+}
+
+/// Refuses what only pictures can be asked for.
+fn check_values(config: &Config, devices: &Devices) -> Result<()> {
+    let source = &config.data.source;
+    if devices.are_gpus() {
+        return Err(Error::Usage(format!("`{source}` has no pictures for a GPU to hold; train it with --device cpu")));
+    }
+    if config.models.iter().any(|model| config.train.recipe(model).augment != Augment::default()) {
+        return Err(Error::Usage(format!("augment: `{source}` has no pictures to crop or flip; leave it out")));
     }
     Ok(())
 }
@@ -251,7 +266,13 @@ impl Launch {
             )?
         };
         let exit = exit_of(&board);
-        super::print(&status::closing_text(&folder, &board.snapshot(), &prepared.plan, &examples, exit))?;
+        super::print(&status::closing_text(
+            &folder,
+            Study { views: &board.snapshot(), ensembles: &board.ensembles() },
+            &prepared.plan,
+            &examples,
+            exit,
+        ))?;
         Ok(Ended { exit, afresh })
     }
 }

@@ -9,7 +9,7 @@ use crossbeam_channel::{Sender, unbounded};
 
 use super::{Exit, screen, status};
 use crate::data::{Dataset, Examples};
-use crate::results;
+use crate::results::{self, Study};
 use crate::store::folder::{StudyFolder, StudyRecord};
 use crate::store::{Control, places};
 use crate::study::Plan;
@@ -40,7 +40,7 @@ pub fn open(options: &cli::Open, look: &cli::Screen) -> Result<Exit> {
         Err(error) if options.data.is_none() => (None, Some(format!("no pictures: {error}"))),
         Err(error) => return Err(error),
     };
-    let board = Arc::new(Board::of(results::views(&folder, &plan, &examples)));
+    let board = Arc::new(results::board(&folder, &plan, &examples));
     // Only a convenience: a state folder that can't be written is no reason not to look.
     let _ = places::remember_last(folder.path());
     if super::has_screen() {
@@ -61,7 +61,13 @@ pub fn open(options: &cli::Open, look: &cli::Screen) -> Result<Exit> {
         follower.end();
         outcome?;
     }
-    super::print(&status::closing_text(&folder, &board.snapshot(), &plan, &examples, Exit::Done))?;
+    super::print(&status::closing_text(
+        &folder,
+        Study { views: &board.snapshot(), ensembles: &board.ensembles() },
+        &plan,
+        &examples,
+        Exit::Done,
+    ))?;
     Ok(Exit::Done)
 }
 
@@ -146,7 +152,7 @@ fn refresh(folder: &StudyFolder, plan: &Plan, examples: &Examples, board: &Board
         let old = view.progress;
         let new = results::progress(folder, old.clone())?;
         if new.epochs_done != old.epochs_done || (new.state != old.state && view.scores.is_none()) {
-            let fresh = results::view(folder, &plan.scores, examples, new)?;
+            let fresh = results::view(folder, plan, examples, new)?;
             board.update(&old.id, |view| *view = fresh);
         } else if new != old {
             board.update(&old.id, |view| view.progress = new);

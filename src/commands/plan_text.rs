@@ -1,12 +1,13 @@
 //! `run --dry-run`: what a study will do, how long it will take and how much disk, before it starts.
 
+use std::collections::BTreeSet;
 use std::fmt::Write;
 use std::time::Instant;
 
 use super::disk;
 use super::launch::{Prepared, planned};
 use crate::nn::{Kernels, SgdStep};
-use crate::scores::{Record, ScoreSpec, logit_epochs};
+use crate::scores::{self, Pass, Record, ScoreSpec};
 use crate::study::Timetable;
 use crate::study::config::{Augment, BatchSize, Loss, ModelConfig, Observe, Recipe};
 use crate::study::plan::ReplicatePlan;
@@ -129,12 +130,18 @@ fn passes(first: &ReplicatePlan, scores: &[ScoreSpec]) -> String {
         Observe::Minibatch => format!("{looks} over the test examples"),
     };
     let every = if timetable.every > 1 { format!(" (every {} epochs)", timetable.every) } else { String::new() };
-    let epochs: Vec<String> = logit_epochs(scores, timetable.epochs).iter().map(ToString::to_string).collect();
-    let asked = match epochs.len() {
-        0 => String::new(),
-        _ => format!(", logits of all examples after epoch {}", epochs.join(", ")),
-    };
+    let asked: String = scores::passes(scores, timetable).iter().map(|(pass, epochs)| asked(*pass, epochs)).collect();
     format!("{looks}{every}{asked}, final logits")
+}
+
+/// A pass that scores ask for, and after which epochs.
+fn asked(pass: Pass, epochs: &BTreeSet<u32>) -> String {
+    let all: Vec<String> = epochs.iter().map(ToString::to_string).collect();
+    let shown = match all.as_slice() {
+        [first, second, .., last] if all.len() > 6 => format!("{first}, {second}, ... {last}"),
+        _ => all.join(", "),
+    };
+    format!(", {} after epoch {shown}", pass.about())
 }
 
 /// Seconds that one replicate takes alone, from a few real steps.
@@ -143,10 +150,24 @@ fn seconds_of(prepared: &Prepared, replicate: &ReplicatePlan) -> Result<f64> {
     let (per_trained, per_evaluated) = prepared.devices.try_out(dataset, Estimate { prepared, replicate })?;
     let looked_at = if replicate.recipe.observe == Observe::Sweep { dataset.len() } else { dataset.test() };
     let looks = f64::from(timetable.looks_after(timetable.epochs));
+    let trained = replicate.held_out.trained(dataset.train);
     // The final logits are a pass too.
-    let asked = logit_epochs(&prepared.plan.scores, timetable.epochs).len() + 1;
-    let evaluated = looks * looked_at as f64 + (asked * dataset.len()) as f64;
-    Ok(timetable.length() * dataset.train as f64 * per_trained + evaluated * per_evaluated)
+    let (mut forward, mut backward) = (looks * looked_at as f64 + dataset.len() as f64, 0.0);
+    for (pass, epochs) in scores::passes(&prepared.plan.scores, timetable) {
+        let examples = (epochs.len() * dataset.len()) as f64;
+        match pass {
+            Pass::Logits | Pass::Predictions => forward += examples,
+            // No more than a training step of the same examples.
+            Pass::WeightNorms | Pass::Saliency { .. } => backward += examples,
+            Pass::InputMargins => backward += examples * (dataset.classes() - 1) as f64,
+            Pass::RetrainedLogits => {
+                let epochs = prepared.plan.config.data.retrain.map_or(0, |retrain| retrain.epochs);
+                backward += f64::from(epochs) * replicate.held_out.retrain_count(dataset.train) as f64;
+                forward += examples;
+            }
+        }
+    }
+    Ok((timetable.length() * trained as f64 + backward) * per_trained + forward * per_evaluated)
 }
 
 /// A replicate whose time is to be estimated.

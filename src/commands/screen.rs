@@ -6,6 +6,7 @@ use crossbeam_channel::Receiver;
 
 use super::analyze;
 use crate::data::Examples;
+use crate::results::Study;
 use crate::store::folder::StudyFolder;
 use crate::study::{Plan, ReplicateId};
 use crate::train::Crew;
@@ -52,8 +53,11 @@ fn softmax(logits: &[f32]) -> Vec<f32> {
 pub fn session(folder: &StudyFolder, plan: &Arc<Plan>, examples: &Arc<Examples>, board: &Arc<Board>) -> Session {
     let column = |spec: &crate::scores::ScoreSpec| ScoreColumn { name: spec.name.clone(), harder: spec.harder() };
     let (known_plan, train) = (plan.clone(), examples.train);
-    let correlate =
-        move |model: &str, views: Arc<Vec<ReplicateView>>| analyze::correlation_of(&views, &known_plan, model, train);
+    let together = board.clone();
+    let correlate = move |model: &str, views: Arc<Vec<ReplicateView>>| {
+        let study = Study { views: &views, ensembles: &together.ensembles() };
+        analyze::correlation_of(study, &known_plan, model, train)
+    };
     Session {
         name: plan.config.name.clone(),
         dataset: None,

@@ -6,10 +6,11 @@ use super::{Exit, print};
 use crate::analysis::{Cell, Table};
 use crate::data::Examples;
 use crate::results;
+use crate::results::Study;
 use crate::store::folder::StudyFolder;
 use crate::store::record::State;
 use crate::study::Plan;
-use crate::train::board::{Progress, ReplicateView};
+use crate::train::board::Progress;
 use crate::{Result, VERSION, cli};
 
 /// Runs the command.
@@ -77,18 +78,12 @@ pub fn counts(progress: &[Progress]) -> String {
 }
 
 /// What stays on the terminal when a run ends: the replicates, the scores, and the command that opens it again.
-pub fn closing_text(
-    folder: &StudyFolder,
-    views: &[ReplicateView],
-    plan: &Plan,
-    examples: &Examples,
-    exit: Exit,
-) -> String {
-    let progress: Vec<Progress> = views.iter().map(|view| view.progress.clone()).collect();
+pub fn closing_text(folder: &StudyFolder, study: Study<'_>, plan: &Plan, examples: &Examples, exit: Exit) -> String {
+    let progress: Vec<Progress> = study.views.iter().map(|view| view.progress.clone()).collect();
     let dir = folder.path().display();
     let mut text = format!("{}\n{}\n", table(&progress).text(), counts(&progress));
     if progress.iter().any(|progress| progress.state == State::Finished) {
-        let answer = super::analyze::summary(views, plan, examples);
+        let answer = super::analyze::summary(study, plan, examples);
         for table in &answer.tables {
             let _ = write!(text, "\n{}", table.text());
         }

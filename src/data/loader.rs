@@ -34,6 +34,11 @@ impl Loader {
         if position >= self.dataset.len() {
             out.fill(0.0);
         }
+        let values = self.dataset.values(position);
+        if let Some(out) = out.get_mut(..values.len()).filter(|_| !values.is_empty()) {
+            out.copy_from_slice(values);
+            return;
+        }
         match view {
             Some(view) if view != View::default() => {
                 augment::seen(&self.dataset, &self.normaliser, position, view, out);

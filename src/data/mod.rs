@@ -8,16 +8,20 @@ mod examples;
 pub mod hub;
 pub mod idx;
 mod input;
+pub mod label_noise;
 pub mod loader;
 pub mod normalise;
 pub mod official;
+pub mod roles;
 pub mod sources;
 pub mod subset;
+pub mod toy;
 
 pub use augment::View;
 pub use examples::Examples;
 pub use loader::{Loader, draw_views, order};
 pub use normalise::Normalisation;
+pub use roles::{HeldOut, Role};
 pub use sources::{data_home, load};
 
 /// Images may be this high and wide.
@@ -74,10 +78,14 @@ pub struct Dataset {
     pub class_names: Vec<String>,
     /// How many of the examples are training examples.
     pub train: usize,
-    /// `[examples, channels, height, width]`, as the source has them.
+    /// `[examples, channels, height, width]`, as the source has them; empty where they are no pictures.
     pub pixels: Vec<u8>,
-    /// Label of each example.
+    /// The same of examples that are no pictures (the toy's points), as a network sees them; else empty.
+    pub values: Vec<f32>,
+    /// Label of each example, as training is given it.
     pub labels: Vec<u16>,
+    /// Label of each example, as the source has it: another one where label noise was injected.
+    pub true_labels: Vec<u16>,
     /// Stable id of each example: its index in the source; test examples follow all the source's training examples.
     pub ids: Vec<u32>,
     /// Per-channel mean and standard deviation of the source's training pixels.
@@ -112,19 +120,67 @@ impl Dataset {
         let examples = train.labels.len();
         train.pixels.extend(test.pixels);
         train.labels.extend(test.labels);
-        let mut dataset = Self {
+        let dataset = Self {
             source: source.to_owned(),
             shape: train.shape,
             class_names,
             train: examples,
             pixels: train.pixels,
+            values: Vec::new(),
+            true_labels: train.labels.clone(),
             labels: train.labels,
             ids,
             normalisation,
             digest: String::new(),
         };
-        dataset.digest = digest(&dataset);
-        Ok(dataset)
+        Ok(dataset.digested())
+    }
+
+    /// Examples that are no pictures: `values` `[examples, C, H, W]` as a network sees them, the first `train` of them training
+    /// examples; ids count them.
+    ///
+    /// # Errors
+    /// The reason why the parts are no data set: lengths or labels that do not fit together.
+    pub fn of_values(
+        source: &str,
+        class_names: Vec<String>,
+        shape: ImageShape,
+        values: Vec<f32>,
+        labels: Vec<u16>,
+        train: usize,
+    ) -> Result<Self, String> {
+        let examples = labels.len();
+        if values.len() != examples * shape.len() || train == 0 || train >= examples {
+            return Err(format!("{} values of {examples} examples of {shape}, {train} to train on", values.len()));
+        }
+        if let Some(label) = labels.iter().find(|label| usize::from(**label) >= class_names.len()) {
+            return Err(format!("label {label} is none of the {} classes", class_names.len()));
+        }
+        let normalisation = Normalisation { mean: vec![0.0; shape.channels], std: vec![1.0; shape.channels] };
+        let dataset = Self {
+            source: source.to_owned(),
+            shape,
+            class_names,
+            train,
+            pixels: Vec::new(),
+            values,
+            true_labels: labels.clone(),
+            labels,
+            ids: (0..examples as u32).collect(),
+            normalisation,
+            digest: String::new(),
+        };
+        Ok(dataset.digested())
+    }
+
+    fn digested(self) -> Self {
+        let digest = digest(&self);
+        Self { digest, ..self }
+    }
+
+    /// Whether its examples are pictures.
+    pub fn has_pictures(&self) -> bool {
+        self.values.is_empty()
     }
 
     /// The examples at some positions, as one part (positions past the end are left out).
@@ -163,6 +219,12 @@ impl Dataset {
     /// Number of classes.
     pub fn classes(&self) -> usize {
         self.class_names.len()
+    }
+
+    /// The values of an example that is no picture (empty past the end).
+    pub fn values(&self, position: usize) -> &[f32] {
+        let size = self.shape.len();
+        self.values.get(position * size..(position + 1) * size).unwrap_or(&[])
     }
 
     /// The pixels of the example at a position (empty past the end).
@@ -210,7 +272,7 @@ fn check_ids(ids: &[u32], examples: usize) -> Result<(), String> {
 ///
 /// BLAKE3 of this byte layout (integers little-endian): `"diffscope data 1\0"`; channels, height, width, number of
 /// classes, all `u32`; for each class the name's length `u32` and its bytes; training examples and examples, both
-/// `u64`; ids `u32`; labels `u16`; pixels.
+/// `u64`; ids `u32`; labels `u16`, as the source has them; pixels; values of what is no picture `f32`.
 pub fn digest(dataset: &Dataset) -> String {
     let mut hasher = blake3::Hasher::new();
     hasher.update(b"diffscope data 1\0");
@@ -225,8 +287,9 @@ pub fn digest(dataset: &Dataset) -> String {
         hasher.update(&(number as u64).to_le_bytes());
     }
     let ids: Vec<u8> = dataset.ids.iter().flat_map(|id| id.to_le_bytes()).collect();
-    let labels: Vec<u8> = dataset.labels.iter().flat_map(|label| label.to_le_bytes()).collect();
-    hasher.update(&ids).update(&labels).update(&dataset.pixels);
+    let labels: Vec<u8> = dataset.true_labels.iter().flat_map(|label| label.to_le_bytes()).collect();
+    let values: Vec<u8> = dataset.values.iter().flat_map(|value| value.to_le_bytes()).collect();
+    hasher.update(&ids).update(&labels).update(&dataset.pixels).update(&values);
     hasher.finalize().to_hex().to_string()
 }
 
@@ -287,7 +350,7 @@ mod tests {
             Dataset { class_names: vec!["catd".into(), "og".into()], ..base.clone() },
             Dataset { train: 2, ..base.clone() },
             Dataset { pixels: vec![0, 1, 2, 3, 4, 6, 0, 1], ..base.clone() },
-            Dataset { labels: vec![0, 1, 0, 0], ..base.clone() },
+            Dataset { true_labels: vec![0, 1, 0, 0], ..base.clone() },
             Dataset { ids: vec![0, 1, 2, 4], ..base.clone() },
         ];
         assert!(changed.iter().all(|other| digest(other) != base.digest));

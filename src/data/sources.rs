@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use super::official::{self, State};
-use super::{Dataset, cifar, embedded, idx, input, subset};
+use super::{Dataset, cifar, embedded, idx, input, label_noise, subset, toy};
 use crate::error::nearest;
 use crate::study::config::DataConfig;
 use crate::{Error, Result};
@@ -22,12 +22,18 @@ pub struct Source {
 }
 
 /// Every source, in the order in which they are listed.
-pub static SOURCES: [Source; 5] = [
+pub static SOURCES: [Source; 6] = [
     Source {
         name: "embedded",
         folder: None,
         about: "4,000 + 1,000 images of Fashion-MNIST, inside the program",
         read: |_| embedded::dataset(),
+    },
+    Source {
+        name: "toy",
+        folder: None,
+        about: "1,000 + 1,000 points of two clouds in the plane, inside the program",
+        read: |_| toy::dataset(),
     },
     Source {
         name: "fashion-mnist",
@@ -56,7 +62,7 @@ pub static SOURCES: [Source; 5] = [
 ];
 
 /// Sources that are planned.
-const LATER: [&str; 7] = ["toy", "svhn", "folder", "csv", "npy", "hub", "imported"];
+const LATER: [&str; 6] = ["svhn", "folder", "csv", "npy", "hub", "imported"];
 
 /// The source of a name.
 ///
@@ -83,7 +89,8 @@ pub fn find(name: &str) -> Result<&'static Source, String> {
     })
 }
 
-/// Loads what a config asks for; `seed` (the study's) chooses the examples that a `limit` keeps.
+/// Loads what a config asks for; `seed` (the study's) chooses the examples that a `limit` keeps, and those that get wrong
+/// labels.
 ///
 /// # Errors
 /// `Error::File` or `Error::Io` with the file at fault; `Error::Usage` for a source or limit that cannot be.
@@ -100,10 +107,14 @@ pub fn load(config: &DataConfig, seed: u64, data_home: &Path) -> Result<Dataset>
             return Err(Error::Usage(format!("data.path: `{}` reads no files; leave `path` out", source.name)));
         }
     };
-    match config.limit {
-        Some(limit) => subset::limit(&whole, limit, seed),
-        None => Ok(whole),
+    let mut dataset = match config.limit {
+        Some(limit) => subset::limit(&whole, limit, seed)?,
+        None => whole,
+    };
+    if let Some(noise) = &config.label_noise {
+        label_noise::inject(&mut dataset, noise, seed)?;
     }
+    Ok(dataset)
 }
 
 /// Whether the files are there; where they are not, the error says which command brings them.

@@ -22,6 +22,9 @@ pub fn limit(whole: &Dataset, limit: usize, seed: u64) -> Result<Dataset> {
     let kept = stratified(labels, whole.classes(), limit, &mut Key::study(seed).stream("limit"));
     let test: Vec<u32> = (whole.train as u32..whole.len() as u32).collect();
     let ids = kept.iter().chain(&test).filter_map(|position| whole.ids.get(*position as usize).copied()).collect();
+    if !whole.has_pictures() {
+        return Err(Error::Usage(format!("data.limit: `{}` is small enough; leave it out", whole.source)));
+    }
     let (train, test) = (whole.select(&kept), whole.select(&test));
     let part = Dataset::new(&whole.source, whole.class_names.clone(), train, test, ids).map_err(Error::Failed)?;
     Ok(Dataset { normalisation: whole.normalisation.clone(), ..part })

@@ -1,50 +1,24 @@
 //! How far is the prediction from the label early in training? The norm of the error vector.
 
-use super::{Domain, Harder, Kind, Need, Observer, ScoreKind, Setting, Settings, Sizes};
+use super::at_epoch::{PASS, at_epoch};
+use super::{Domain, Harder, Need, Pass, ScoreKind, Setting, Settings};
 
 /// The registry's line.
 pub(super) static KIND: ScoreKind = ScoreKind {
     name: "el2n",
     harder: Harder::High,
-    kind: Kind::Prediction,
     citation: "Paul et al. 2021",
     definition: "Euclidean norm (not squared) of p - onehot(y) at the end of the epoch (0: initialisation); eval mode, \
                  plain input, a pass of its own",
     settings: &[Setting { name: "epoch", domain: Domain::Epochs(20) }],
-    needs: |settings| vec![Need::LogitsAt(settings.number("epoch").into_iter().collect())],
-    observer: |settings, sizes| Box::new(El2n::new(settings, sizes)),
+    needs: |settings, _| vec![Need::at(Pass::Logits, epoch(settings))],
+    observer: |settings, sizes| at_epoch(Pass::Logits, epoch(settings), sizes, error_norm),
+    ..PASS
 };
 
-struct El2n {
-    epoch: Option<u32>,
-    classes: usize,
-    /// One norm per example of the data set; NaN before the epoch.
-    norm: Vec<f64>,
-}
-
-impl El2n {
-    fn new(settings: &Settings, sizes: Sizes) -> Self {
-        Self { epoch: settings.number("epoch"), classes: sizes.classes, norm: vec![f64::NAN; sizes.examples] }
-    }
-}
-
-impl Observer for El2n {
-    fn logits(&mut self, epoch: u32, logits: &[f32], labels: &[u16]) {
-        if self.epoch != Some(epoch) || self.classes == 0 {
-            return;
-        }
-        for ((norm, logits), label) in self.norm.iter_mut().zip(logits.chunks_exact(self.classes)).zip(labels) {
-            *norm = error_norm(logits, usize::from(*label));
-        }
-    }
-
-    fn values(&self) -> Vec<f32> {
-        self.norm.iter().map(|norm| *norm as f32).collect()
-    }
-
-    fn state(&mut self) -> Vec<(&'static str, &mut Vec<f64>)> {
-        vec![("norm", &mut self.norm)]
-    }
+/// The epoch at whose end it looks.
+pub(super) fn epoch(settings: &Settings) -> u32 {
+    settings.number("epoch").unwrap_or_default()
 }
 
 /// ‖softmax(z) - onehot(label)‖₂ of one example's logits z.

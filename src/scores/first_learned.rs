@@ -23,8 +23,8 @@ struct FirstLearned {
 }
 
 impl FirstLearned {
-    fn new(sizes: Sizes) -> Self {
-        Self { examples: sizes.examples, before: sizes.zeros(), ever: sizes.zeros(), count: vec![0.0] }
+    fn new(sizes: &Sizes) -> Self {
+        Self { examples: sizes.examples(), before: sizes.zeros(), ever: sizes.zeros(), count: vec![0.0] }
     }
 }
 

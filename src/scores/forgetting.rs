@@ -27,9 +27,9 @@ struct Forgetting {
 }
 
 impl Forgetting {
-    fn new(settings: &Settings, sizes: Sizes) -> Self {
+    fn new(settings: &Settings, sizes: &Sizes) -> Self {
         Self {
-            examples: sizes.examples,
+            examples: sizes.examples(),
             never_learned: match settings.word("never_learned") {
                 Some("zero") => Some(0.0),
                 Some("inf") => Some(f64::INFINITY),

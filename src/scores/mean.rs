@@ -1,6 +1,6 @@
 //! What is a quantity on average over training? The observer behind every score of the form mean over t.
 
-use super::{Kind, Need, Observation, Observer, Record, ScoreKind, Sizes};
+use super::{Kind, Observation, Observer, Record, ScoreKind, Sizes};
 use crate::scores::Harder;
 use crate::study::Timetable;
 
@@ -8,23 +8,26 @@ use crate::study::Timetable;
 pub(super) const TRAJECTORY: ScoreKind = ScoreKind {
     name: "",
     harder: Harder::High,
+    harder_with: None,
     kind: Kind::Trajectory,
     citation: "",
     definition: "",
     settings: &[],
-    needs: |_| vec![Need::Observations],
+    refusal: |_, _| None,
+    needs: |_, _| Vec::new(),
     observer: |_, sizes| over_time(sizes, |_| f64::NAN),
+    ensemble: None,
 };
 
 /// The mean over all observations of a quantity.
-pub(super) fn over_time(sizes: Sizes, of: fn(&Observation) -> f64) -> Box<dyn Observer> {
+pub(super) fn over_time(sizes: &Sizes, of: fn(&Observation) -> f64) -> Box<dyn Observer> {
     over_epochs(sizes, None, of)
 }
 
 /// The mean over the observations of epochs 1 to `until`; NaN where training ends before that epoch.
-pub(super) fn over_epochs(sizes: Sizes, until: Option<u32>, of: fn(&Observation) -> f64) -> Box<dyn Observer> {
+pub(super) fn over_epochs(sizes: &Sizes, until: Option<u32>, of: fn(&Observation) -> f64) -> Box<dyn Observer> {
     Box::new(MeanOverTime {
-        examples: sizes.examples,
+        examples: sizes.examples(),
         timetable: sizes.timetable,
         until,
         of,

@@ -7,28 +7,41 @@
 //! t-th sweep (`sweep`); T is the number of observations so far, so that live values are those of the history so far.
 
 mod accuracy;
+mod at_epoch;
 mod aum;
 mod confidence;
 mod el2n;
+pub mod ensemble;
 mod entropy;
 mod first_learned;
 mod forgetting;
+mod grand;
+mod holdout_retraining;
+mod input_margin;
 mod learned;
 mod loss;
 mod max_confidence;
 mod mean;
+mod needs;
 mod observation;
+mod output_margin;
 mod settings;
 mod spec;
 #[cfg(test)]
 mod tests;
 mod variability;
+mod vog;
 
+use std::sync::Arc;
+
+use crate::data::Role;
 use crate::study::Timetable;
+use crate::study::config::Observe;
 
+pub use needs::{Need, Pass, Space, Target};
 pub use observation::{Observation, Record};
 pub use settings::{Domain, Setting, Settings};
-pub use spec::{ScoreSpec, logit_epochs, resolve};
+pub use spec::{ScoreSpec, passes, resolve};
 
 /// Every score of this version. Adding one is its file and its line here.
 pub static REGISTRY: &[&ScoreKind] = &[
@@ -43,25 +56,21 @@ pub static REGISTRY: &[&ScoreKind] = &[
     &first_learned::KIND,
     &learned::KIND,
     &el2n::KIND,
+    &grand::KIND,
+    &vog::KIND,
+    &output_margin::KIND,
+    &input_margin::KIND,
+    &holdout_retraining::KIND,
+    &ensemble::accuracy::KIND,
+    &ensemble::agreement::KIND,
+    &ensemble::consistency::KIND,
+    &ensemble::consensus_consistency::KIND,
+    &ensemble::prediction_entropy::KIND,
+    &ensemble::memorization::KIND,
 ];
 
 /// Scores that a later version will have: named, so that asking for one is told apart from a mistyped name.
-const LATER: &[&str] = &[
-    "grand",
-    "vog",
-    "prediction_depth",
-    "output_margin",
-    "input_margin",
-    "prototypes",
-    "self_prototypes",
-    "ensemble_accuracy",
-    "agreement",
-    "holdout_retraining",
-    "consistency",
-    "consensus_consistency",
-    "prediction_entropy",
-    "memorization",
-];
+const LATER: &[&str] = &["prediction_depth", "prototypes", "self_prototypes"];
 
 /// Which end of a score is the difficult one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -95,42 +104,28 @@ impl Harder {
 pub enum Kind {
     /// From the observations of training; always on, free.
     Trajectory,
-    /// From the logits of a pass at given epochs.
-    Prediction,
+    /// From passes of their own: eval mode, plain input.
+    Pass,
+    /// From the final networks of all replicates of a model: one number per example.
+    Ensemble,
 }
 
-/// A pass or record that a score asks the replicate loop for.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Need {
-    /// The record of every observation.
-    Observations,
-    /// Eval-mode logits of all plain examples at the end of these epochs (0: initialisation).
-    LogitsAt(Vec<u32>),
+/// What of a study decides which scores it can give.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Conditions {
+    /// When examples are observed.
+    pub observe: Observe,
+    /// Whether replicates of some model hold examples out.
+    pub holds_out: bool,
+    /// Whether a part is kept for fine-tuning.
+    pub retrains: bool,
 }
 
-impl Need {
-    /// Epochs (0: initialisation) after which this takes a pass of its own.
-    pub fn passes_after(&self) -> &[u32] {
-        match self {
-            Self::Observations => &[],
-            Self::LogitsAt(epochs) => epochs,
-        }
-    }
-
-    /// Whether what it needs after this epoch can still be had from a finished replicate's files.
-    pub fn is_stored(&self, epoch: u32, epochs: u32) -> bool {
-        match self {
-            Self::Observations => true,
-            Self::LogitsAt(_) => epoch == epochs,
-        }
-    }
-}
-
-/// How large an observer's arrays are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// How large an observer's arrays are, and what each example is to the replicate.
+#[derive(Debug, Clone, PartialEq)]
 pub struct Sizes {
-    /// Examples of the data set: training, then test.
-    pub examples: usize,
+    /// The role of each example of the data set: training examples first, then test.
+    pub roles: Arc<[Role]>,
     /// Examples that are observed: positions `0..observed`.
     pub observed: usize,
     /// Classes.
@@ -140,9 +135,14 @@ pub struct Sizes {
 }
 
 impl Sizes {
+    /// Examples of the data set.
+    pub fn examples(&self) -> usize {
+        self.roles.len()
+    }
+
     /// An accumulator of one number per observed example.
-    fn zeros(self) -> Vec<f64> {
-        vec![0.0; self.observed]
+    fn zeros(&self) -> Vec<f64> {
+        vec![0.0; self.observed.min(self.examples())]
     }
 }
 
@@ -153,6 +153,8 @@ pub struct ScoreKind {
     pub name: &'static str,
     /// The difficult end.
     pub harder: Harder,
+    /// The difficult end where settings decide it.
+    pub harder_with: Option<fn(&Settings) -> Harder>,
     /// Its family.
     pub kind: Kind,
     /// Where it comes from.
@@ -161,10 +163,14 @@ pub struct ScoreKind {
     pub definition: &'static str,
     /// What can be set, in the order in which settings enter the name.
     pub settings: &'static [Setting],
-    /// What the replicate loop has to provide.
-    pub needs: fn(&Settings) -> Vec<Need>,
+    /// Why a study of these conditions cannot give it, where it cannot: what to change.
+    pub refusal: fn(&Settings, Conditions) -> Option<&'static str>,
+    /// The passes of its own, in a training of that course.
+    pub needs: fn(&Settings, &Timetable) -> Vec<Need>,
     /// A fresh observer.
-    pub observer: fn(&Settings, Sizes) -> Box<dyn Observer>,
+    pub observer: fn(&Settings, &Sizes) -> Box<dyn Observer>,
+    /// How an ensemble score is made; none where each replicate has its own values.
+    pub ensemble: Option<ensemble::EnsembleScore>,
 }
 
 /// Turns records into one value per example.
@@ -172,14 +178,27 @@ pub trait Observer: Send {
     /// The `t`-th observation (0-based) of every observed example; `labels` are the given labels of all examples.
     fn observe(&mut self, _t: u32, _record: &Record, _labels: &[u16]) {}
 
-    /// Eval-mode logits `[examples, classes]` of all plain examples after `epoch` (0: initialisation).
-    fn logits(&mut self, _epoch: u32, _logits: &[f32], _labels: &[u16]) {}
+    /// What a pass gives after `epoch` (0: initialisation): a row of numbers per example of the data set.
+    fn seen(&mut self, _pass: Pass, _epoch: u32, _rows: &[f32], _labels: &[u16]) {}
 
     /// The score so far, one value per example of the data set; NaN where it does not exist.
     fn values(&self) -> Vec<f32>;
 
     /// The named accumulators, each of fixed length, that a checkpoint saves and restores.
     fn state(&mut self) -> Vec<(&'static str, &mut Vec<f64>)>;
+}
+
+/// Observes nothing: a score that single replicates do not have.
+struct Unseen;
+
+impl Observer for Unseen {
+    fn values(&self) -> Vec<f32> {
+        Vec::new()
+    }
+
+    fn state(&mut self) -> Vec<(&'static str, &mut Vec<f64>)> {
+        Vec::new()
+    }
 }
 
 /// One stored value per example of the data set: those of the observed ones, then NaN.

@@ -22,6 +22,13 @@ pub enum Domain {
     Epochs(u32),
     /// The last epoch (from 1) that counts; by default the last of training.
     LastEpoch,
+    /// A whole number.
+    Number {
+        /// What it is where nothing is said.
+        default: u32,
+        /// The smallest that makes sense.
+        least: u32,
+    },
 }
 
 impl Domain {
@@ -34,20 +41,21 @@ impl Domain {
             }
             Self::Epochs(_) => "an epoch (a whole number, 0 for initialisation) or a list of epochs".to_owned(),
             Self::LastEpoch => "an epoch (a whole number from 1)".to_owned(),
+            Self::Number { least, .. } => format!("a whole number from {least}"),
         }
     }
 
     fn default(&self) -> Value {
         match self {
             Self::Words(words) => Value::Word(words.first().copied().unwrap_or("")),
-            Self::Epochs(epoch) => Value::Number(Some(*epoch)),
+            Self::Epochs(number) | Self::Number { default: number, .. } => Value::Number(Some(*number)),
             Self::LastEpoch => Value::Number(None),
         }
     }
 
     /// The values that a config asks for; none where it is not one of those allowed.
     fn parse(&self, written: &toml::Value) -> Option<Vec<Value>> {
-        let epoch = |value: &toml::Value| value.as_integer().and_then(|epoch| u32::try_from(epoch).ok());
+        let whole = |value: &toml::Value| value.as_integer().and_then(|number| u32::try_from(number).ok());
         match self {
             Self::Words(words) => {
                 let word = words.iter().find(|word| Some(**word) == written.as_str())?;
@@ -56,10 +64,13 @@ impl Domain {
             Self::Epochs(_) => {
                 let list = written.as_array().map_or(std::slice::from_ref(written), Vec::as_slice);
                 let values: Option<Vec<Value>> =
-                    list.iter().map(|value| Some(Value::Number(Some(epoch(value)?)))).collect();
+                    list.iter().map(|value| Some(Value::Number(Some(whole(value)?)))).collect();
                 values.filter(|values| !values.is_empty())
             }
-            Self::LastEpoch => epoch(written).filter(|epoch| *epoch > 0).map(|epoch| vec![Value::Number(Some(epoch))]),
+            Self::LastEpoch => whole(written).filter(|epoch| *epoch > 0).map(|epoch| vec![Value::Number(Some(epoch))]),
+            Self::Number { least, .. } => {
+                whole(written).filter(|number| number >= least).map(|number| vec![Value::Number(Some(number))])
+            }
         }
     }
 }
@@ -132,18 +143,14 @@ impl Settings {
         }
     }
 
-    /// The last epoch that any setting names.
-    pub fn last_epoch(&self) -> Option<u32> {
-        self.0.iter().filter_map(|(name, _)| self.number(name)).max()
-    }
-
     /// Base, `@epoch`, then every setting that isn't the default, joined by `.`: `el2n@20`, `aum.until80`.
     pub fn full_name(&self, kind: &ScoreKind) -> String {
         let part = |(setting, (name, value)): (&Setting, &(&str, Value))| match (value, &setting.domain) {
             (Value::Number(Some(epoch)), Domain::Epochs(_)) => format!("@{epoch}"),
+            (_, domain) if domain.default() == *value => String::new(),
             (Value::Number(Some(number)), _) => format!(".{name}{number}"),
-            (Value::Word(word), domain) if domain.default() != *value => format!(".{word}"),
-            _ => String::new(),
+            (Value::Word(word), _) => format!(".{word}"),
+            (Value::Number(None), _) => String::new(),
         };
         kind.name.to_owned() + &kind.settings.iter().zip(&self.0).map(part).collect::<String>()
     }

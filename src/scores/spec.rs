@@ -2,8 +2,9 @@
 
 use std::collections::BTreeSet;
 
+use super::ensemble::{Consensus, Ensemble};
 use super::settings::Settings;
-use super::{Harder, Kind, LATER, Need, Observer, REGISTRY, ScoreKind, Sizes};
+use super::{Conditions, Harder, Kind, LATER, Need, Observer, Pass, REGISTRY, ScoreKind, Sizes};
 use crate::error::did_you_mean;
 use crate::study::Timetable;
 use crate::study::config::Observe;
@@ -37,7 +38,7 @@ impl ScoreSpec {
 
     /// The difficult end.
     pub fn harder(&self) -> Harder {
-        self.kind.harder
+        self.kind.harder_with.map_or(self.kind.harder, |harder| harder(&self.settings))
     }
 
     /// Its line in the registry.
@@ -45,35 +46,47 @@ impl ScoreSpec {
         self.kind
     }
 
-    /// What the replicate loop has to provide.
-    pub fn needs(&self) -> Vec<Need> {
-        (self.kind.needs)(&self.settings)
+    /// The passes of its own, in a training of that course.
+    pub fn needs(&self, timetable: &Timetable) -> Vec<Need> {
+        (self.kind.needs)(&self.settings, timetable)
     }
 
-    /// A fresh observer for a data set of `examples`, of which positions `0..observed` are observed, and a training
-    /// of that length.
-    pub fn observer(
-        &self,
-        examples: usize,
-        observed: usize,
-        classes: usize,
-        timetable: &Timetable,
-    ) -> Box<dyn Observer> {
-        let (observed, timetable) = (observed.min(examples), *timetable);
-        (self.kind.observer)(&self.settings, Sizes { examples, observed, classes, timetable })
+    /// A fresh observer.
+    pub fn observer(&self, sizes: &Sizes) -> Box<dyn Observer> {
+        (self.kind.observer)(&self.settings, sizes)
     }
 
-    /// What a user should know before a training of `epochs`: that this score will have no values.
-    pub fn warning(&self, epochs: u32) -> Option<String> {
-        let epoch = self.settings.last_epoch().filter(|epoch| *epoch > epochs)?;
-        let name = &self.name;
-        Some(format!("`{name}` needs epoch {epoch}, but training ends after {epochs}: it will have no values"))
+    /// Whether it is a number per example of a model, not of each replicate.
+    pub fn is_ensemble(&self) -> bool {
+        self.kind.ensemble.is_some()
+    }
+
+    /// An ensemble score's values, `inside` or outside as [`EnsembleScore::compute`](super::ensemble::EnsembleScore::compute)
+    /// says; none of a score that is no such.
+    pub fn consensus(&self, ensemble: &Ensemble<'_>, inside: bool) -> Option<Consensus> {
+        Some(self.kind.ensemble?.compute(&self.settings, ensemble, inside))
+    }
+
+    /// What a user should know before a training of that course: that this score will have no values.
+    pub fn warning(&self, timetable: &Timetable) -> Option<String> {
+        let (name, epochs) = (&self.name, timetable.epochs);
+        let until = self.settings.number("until").filter(|until| *until > epochs);
+        let unmet = self.needs(timetable).into_iter().find(|need| !need.is_met(epochs));
+        let last = until.or_else(|| unmet.as_ref()?.after.iter().copied().find(|epoch| *epoch > epochs));
+        match (last, unmet) {
+            (Some(epoch), _) => {
+                Some(format!("`{name}` needs epoch {epoch}, but training ends after {epochs}: it will have no values"))
+            }
+            (None, Some(_)) => Some(format!("`{name}` needs two checkpoints at least: it will have no values")),
+            (None, None) => None,
+        }
     }
 
     /// All that defines the stored numbers, for the file that holds them: two scores are comparable where these agree.
     pub fn conventions(&self, timetable: &Timetable) -> serde_json::Value {
         let observations = match (self.kind.kind, self.observe) {
-            (Kind::Prediction, _) => "a pass of its own: eval mode, plain input",
+            (Kind::Ensemble, _) => "the final networks of all replicates: eval mode, plain input",
+            (Kind::Pass, _) => "a pass of its own: eval mode, plain input",
             (Kind::Trajectory, Observe::Minibatch) => "minibatch: train mode, augmented input, once per epoch",
             (Kind::Trajectory, Observe::Sweep) => "sweep: eval mode, plain input, after each epoch",
         };
@@ -81,7 +94,7 @@ impl ScoreSpec {
         let every = if seldom { format!(", of every {} epochs one", timetable.every) } else { String::new() };
         serde_json::json!({
             "base": self.kind.name,
-            "harder": self.kind.harder.name(),
+            "harder": self.harder().name(),
             "definition": self.kind.definition,
             "source": self.kind.citation,
             "settings": self.settings.to_json(),
@@ -90,29 +103,37 @@ impl ScoreSpec {
     }
 }
 
-/// The epochs (0: initialisation) up to the last at whose end any of the scores needs logits, in order.
-pub fn logit_epochs(specs: &[ScoreSpec], epochs: u32) -> BTreeSet<u32> {
-    let needs: Vec<Need> = specs.iter().flat_map(ScoreSpec::needs).collect();
-    needs.iter().flat_map(Need::passes_after).copied().filter(|epoch| *epoch <= epochs).collect()
+/// The passes that any of the scores needs in a training of that course, each with its epochs (0: initialisation), in order.
+pub fn passes(specs: &[ScoreSpec], timetable: &Timetable) -> Vec<(Pass, BTreeSet<u32>)> {
+    let mut passes: Vec<(Pass, BTreeSet<u32>)> = Vec::new();
+    for need in specs.iter().flat_map(|spec| spec.needs(timetable)) {
+        let epochs = need.after.iter().copied().filter(|epoch| *epoch <= timetable.epochs);
+        match passes.iter_mut().find(|(pass, _)| *pass == need.pass) {
+            Some((_, known)) => known.extend(epochs),
+            None => passes.push((need.pass, epochs.collect())),
+        }
+    }
+    passes.retain(|(_, epochs)| !epochs.is_empty());
+    passes
 }
 
 /// The scores of a study: the trajectory scores and what `[scores]` asks for, in the registry's order.
 ///
 /// # Errors
-/// `Error::Usage` for an unknown score or setting, or one that `observe` cannot give.
-pub fn resolve(scores: &toml::Table, observe: Observe) -> Result<Vec<ScoreSpec>> {
+/// `Error::Usage` for an unknown score or setting, or one that the study cannot give.
+pub fn resolve(scores: &toml::Table, conditions: Conditions) -> Result<Vec<ScoreSpec>> {
     if let Some(name) = scores.keys().find(|name| REGISTRY.iter().all(|kind| kind.name != *name)) {
         return Err(Error::Usage(no_such_score(name)));
     }
     let mut specs: Vec<ScoreSpec> = Vec::new();
     for kind in REGISTRY {
         let variants = match scores.get(kind.name) {
-            Some(written) => variants(kind, written, observe)?,
+            Some(written) => variants(kind, written, conditions)?,
             None if kind.kind == Kind::Trajectory => vec![Settings::default_of(kind)],
             None => Vec::new(),
         };
         for settings in variants {
-            let spec = ScoreSpec::new(kind, settings, observe);
+            let spec = ScoreSpec::new(kind, settings, conditions.observe);
             if specs.iter().any(|other| other.name == spec.name) {
                 return Err(Error::Usage(format!("{}: `{}` is asked for twice; leave one out", kind.name, spec.name)));
             }
@@ -123,7 +144,7 @@ pub fn resolve(scores: &toml::Table, observe: Observe) -> Result<Vec<ScoreSpec>>
 }
 
 /// Every variant that a score's entry in `[scores]` asks for: a table of settings, or a list of tables.
-fn variants(kind: &ScoreKind, written: &toml::Value, observe: Observe) -> Result<Vec<Settings>> {
+fn variants(kind: &ScoreKind, written: &toml::Value, conditions: Conditions) -> Result<Vec<Settings>> {
     let list = written.as_array().map_or(std::slice::from_ref(written), Vec::as_slice);
     let tables: Option<Vec<&toml::Table>> = list.iter().map(toml::Value::as_table).collect();
     let tables = tables.filter(|tables| !tables.is_empty()).ok_or_else(|| {
@@ -134,23 +155,12 @@ fn variants(kind: &ScoreKind, written: &toml::Value, observe: Observe) -> Result
     })?;
     let mut variants = Vec::new();
     for table in tables {
-        refuse_final(kind, table, observe)?;
         variants.extend(Settings::parse(kind, table)?);
     }
-    Ok(variants)
-}
-
-/// Learned against the final network's prediction needs a sweep at initialisation, which training doesn't make yet.
-fn refuse_final(kind: &ScoreKind, table: &toml::Table, observe: Observe) -> Result<()> {
-    let against = table.get("against").and_then(toml::Value::as_str);
-    if kind.name != "learned" || against != Some("final") {
-        return Ok(());
+    if let Some(reason) = variants.iter().find_map(|settings| (kind.refusal)(settings, conditions)) {
+        return Err(Error::Usage(format!("{}: {reason}", kind.name)));
     }
-    let reason = match observe {
-        Observe::Minibatch => "needs observe = \"sweep\" in [train]",
-        Observe::Sweep => "is not yet in this version; leave it out",
-    };
-    Err(Error::Usage(format!("learned: against = \"final\" {reason}")))
+    Ok(variants)
 }
 
 fn no_such_score(name: &str) -> String {

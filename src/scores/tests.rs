@@ -9,12 +9,17 @@ use crate::study::config::Observe;
 const EXAMPLES_WITHOUT_OBSERVATIONS: usize = 2;
 
 fn specs(text: &str) -> crate::Result<Vec<ScoreSpec>> {
-    resolve(&text.parse().unwrap(), Observe::Minibatch)
+    resolve(&text.parse().unwrap(), Conditions::default())
 }
 
 /// A training of whole epochs, each observed.
 fn epochs(epochs: usize) -> Timetable {
     Timetable::of_epochs(epochs as u32, 1)
+}
+
+/// Arrays for so many examples, all trained on, of which the first are observed.
+fn sizes(examples: usize, observed: usize, classes: usize, timetable: Timetable) -> Sizes {
+    Sizes { roles: vec![Role::Train; examples].into(), observed, classes, timetable }
 }
 
 fn names(text: &str) -> Vec<String> {
@@ -112,7 +117,7 @@ const ALL: &str = "aum = [{}, { space = 'logit' }, { until = 2 }]
 
 /// The value of a score for `c_t = 1` where the text has a `1`.
 fn from_correctness(spec: &ScoreSpec, correct: &str) -> f32 {
-    let mut observer = spec.observer(1, 1, 2, &epochs(correct.len()));
+    let mut observer = spec.observer(&sizes(1, 1, 2, epochs(correct.len())));
     for (t, c) in (0..).zip(correct.chars()) {
         let z = if c == '1' { vec![0.0, 1.0] } else { vec![1.0, 0.0] };
         observer.observe(t, &record(&[z], &[1]), &[1]);
@@ -138,7 +143,7 @@ fn the_hand_vectors_of_seven_observations_hold() {
 #[test]
 fn a_score_without_history_or_observation_is_nan() {
     for spec in specs(ALL).unwrap() {
-        let mut observer = spec.observer(3, 2, 2, &epochs(4));
+        let mut observer = spec.observer(&sizes(3, 2, 2, epochs(4)));
         assert!(observer.values().iter().all(|value| value.is_nan()), "{}", spec.name);
         for t in 0..4 {
             observer.observe(t, &record(&[vec![0.0, 1.0], vec![1.0, 0.0]], &[1, 1]), &[1, 1, 0]);
@@ -151,7 +156,7 @@ fn a_score_without_history_or_observation_is_nan() {
 #[test]
 fn a_loss_that_is_not_finite_spoils_its_example_and_no_other() {
     for spec in specs(ALL).unwrap() {
-        let mut observer = spec.observer(4, 4, 2, &epochs(2));
+        let mut observer = spec.observer(&sizes(4, 4, 2, epochs(2)));
         let bad = Record {
             loss: vec![f32::NAN, f32::INFINITY, 0.5, 0.5],
             margin: vec![f32::NAN, f32::NEG_INFINITY, 0.4, f32::NAN],
@@ -192,7 +197,8 @@ fn names_carry_every_setting_that_is_not_the_default() {
 fn what_cannot_be_is_refused_with_what_could() {
     let cases = [
         ("el2m = {}", "`el2n`"),
-        ("vog = { every = 10 }", "not yet in this version"),
+        ("prototypes = {}", "not yet in this version"),
+        ("vog = { every = 0 }", "a whole number from 1"),
         ("aum = { spaec = 'logit' }", "did you mean `space`"),
         ("aum = { space = 'logits' }", "did you mean `logit`"),
         ("aum = { space = 3 }", "\"probability\", \"logit\""),
@@ -212,18 +218,18 @@ fn what_cannot_be_is_refused_with_what_could() {
         let message = refusal(text);
         assert!(message.contains(expected), "{text}: {message}");
     }
-    let sweep = resolve(&"learned = { against = 'final' }".parse().unwrap(), Observe::Sweep).unwrap_err();
-    assert!(sweep.to_string().contains("not yet in this version"), "{sweep}");
+    let sweeps = Conditions { observe: Observe::Sweep, ..Conditions::default() };
+    assert!(resolve(&"learned = { against = 'final' }".parse().unwrap(), sweeps).is_ok());
 }
 
 #[test]
 fn an_epoch_past_the_end_warns_and_gives_nan() {
     let text = "el2n = { epoch = [0, 20] }\naum = { until = 80 }";
-    let warned: Vec<String> = specs(text).unwrap().iter().filter_map(|spec| spec.warning(2)).collect();
+    let warned: Vec<String> = specs(text).unwrap().iter().filter_map(|spec| spec.warning(&epochs(2))).collect();
     assert!(warned.len() == 2 && warned[0].contains("`aum.until80`") && warned[1].contains("epoch 20"), "{warned:?}");
-    assert!(specs(text).unwrap().iter().all(|spec| spec.warning(80).is_none()));
-    assert_eq!(logit_epochs(&specs(text).unwrap(), 2).into_iter().collect::<Vec<_>>(), [0]);
-    let mut observer = one(text, "aum.until80").observer(1, 1, 2, &epochs(2));
+    assert!(specs(text).unwrap().iter().all(|spec| spec.warning(&epochs(80)).is_none()));
+    assert_eq!(passes(&specs(text).unwrap(), &epochs(2)), [(Pass::Logits, [0].into())]);
+    let mut observer = one(text, "aum.until80").observer(&sizes(1, 1, 2, epochs(2)));
     observer.observe(0, &record(&[vec![0.0, 1.0]], &[1]), &[1]);
     assert!(observer.values()[0].is_nan());
 }
@@ -232,7 +238,7 @@ fn an_epoch_past_the_end_warns_and_gives_nan() {
 fn conventions_tell_apart_what_must_not_be_averaged_together() {
     let mut seen: Vec<serde_json::Value> = Vec::new();
     for observe in [Observe::Minibatch, Observe::Sweep] {
-        for spec in resolve(&ALL.parse().unwrap(), observe).unwrap() {
+        for spec in resolve(&ALL.parse().unwrap(), Conditions { observe, ..Conditions::default() }).unwrap() {
             let conventions = spec.conventions(&epochs(9));
             assert!(!seen.contains(&conventions), "{conventions}");
             assert!(conventions["definition"].as_str().unwrap().len() > 10, "{conventions}");
@@ -249,7 +255,7 @@ fn epochs_in_settings_are_epochs_where_only_some_are_observed() {
     let seldom = Timetable { every: 3, rows: 3, ..epochs(8) };
     let value = |until: u32| {
         let text = format!("aum = {{ space = 'logit', until = {until} }}");
-        let mut observer = one(&text, &format!("aum.logit.until{until}")).observer(1, 1, 2, &seldom);
+        let mut observer = one(&text, &format!("aum.logit.until{until}")).observer(&sizes(1, 1, 2, seldom));
         // Observed after epochs 3, 6 and 8.
         for (t, margin) in [(0, 1.0), (1, 2.0), (2, 6.0)] {
             observer.observe(t, &record(&[vec![0.0, margin]], &[1]), &[1]);
@@ -262,11 +268,11 @@ fn epochs_in_settings_are_epochs_where_only_some_are_observed() {
 
 #[test]
 fn el2n_keeps_the_pass_of_its_own_epoch_for_all_examples() {
-    let mut observer = one("el2n = { epoch = 1 }", "el2n@1").observer(2, 1, 2, &epochs(4));
-    observer.logits(0, &[9.0, 0.0, 0.0, 9.0], &[0, 0]);
+    let mut observer = one("el2n = { epoch = 1 }", "el2n@1").observer(&sizes(2, 1, 2, epochs(4)));
+    observer.seen(Pass::Logits, 0, &[9.0, 0.0, 0.0, 9.0], &[0, 0]);
     assert!(observer.values().iter().all(|value| value.is_nan()));
-    observer.logits(1, &[0.0, 0.0, 0.0, 0.0], &[0, 1]);
-    observer.logits(2, &[9.0, 0.0, 0.0, 9.0], &[0, 0]);
+    observer.seen(Pass::Logits, 1, &[0.0, 0.0, 0.0, 0.0], &[0, 1]);
+    observer.seen(Pass::Logits, 2, &[9.0, 0.0, 0.0, 9.0], &[0, 0]);
     assert_eq!(observer.values(), [0.5_f32.sqrt(); 2]);
 }
 
@@ -284,7 +290,7 @@ proptest! {
     fn online_scores_equal_an_f64_log_of_the_logits((labels, epochs) in histories(), kill_at in 0_usize..9) {
         let examples = labels.len() + EXAMPLES_WITHOUT_OBSERVATIONS;
         let course = super::tests::epochs(epochs.len());
-        let observer = |spec: &ScoreSpec| spec.observer(examples, labels.len(), epochs[0][0].len(), &course);
+        let observer = |spec: &ScoreSpec| spec.observer(&sizes(examples, labels.len(), epochs[0][0].len(), course));
         for spec in specs(ALL).unwrap() {
             let (mut whole, mut online) = (observer(&spec), observer(&spec));
             for (t, logits) in epochs.iter().enumerate() {
@@ -316,8 +322,8 @@ proptest! {
 
     #[test]
     fn el2n_is_at_most_the_root_of_two(logits in prop::collection::vec(-1e4_f32..1e4, 2..12), label in 0_u16..2) {
-        let mut observer = one("el2n = { epoch = 0 }", "el2n@0").observer(1, 1, logits.len(), &epochs(1));
-        observer.logits(0, &logits, &[label]);
+        let mut observer = one("el2n = { epoch = 0 }", "el2n@0").observer(&sizes(1, 1, logits.len(), epochs(1)));
+        observer.seen(Pass::Logits, 0, &logits, &[label]);
         prop_assert!(f64::from(observer.values()[0]) <= f64::from(2.0_f32.sqrt()));
     }
 }

@@ -1,29 +1,44 @@
 //! How much does the network's belief in the label move during training? High means ambiguous.
 
 use super::mean::{self, add_one, count};
-use super::{Harder, Observer, Record, ScoreKind, Sizes};
+use super::{Domain, Harder, Observation, Observer, Record, ScoreKind, Setting, Settings, Sizes};
 
 /// The registry's line.
 pub(super) static KIND: ScoreKind = ScoreKind {
     name: "variability",
     harder: Harder::High,
     citation: "Swayamdipta et al. 2020",
-    definition: "population standard deviation over t of p_t[y]; high means ambiguous: the direction is a convention",
-    observer: |_, sizes| Box::new(Variability::new(sizes)),
+    definition: "population standard deviation over t of p_t[y], or of another quantity (loss: -log p_t[y]; entropy: of p_t; margin: \
+                 p_t[y] - max over c != y of p_t[c]; logit_margin: of z_t instead); high means ambiguous: the direction is a \
+                 convention",
+    settings: &[Setting {
+        name: "of",
+        domain: Domain::Words(&["confidence", "loss", "entropy", "max_confidence", "margin", "logit_margin"]),
+    }],
+    observer: |settings, sizes| Box::new(Variability::new(settings, sizes)),
     ..mean::TRAJECTORY
 };
 
 /// Welford's running mean and sum of squared deviations.
 struct Variability {
     examples: usize,
+    of: fn(&Observation) -> f64,
     mean: Vec<f64>,
     squares: Vec<f64>,
     count: Vec<f64>,
 }
 
 impl Variability {
-    fn new(sizes: Sizes) -> Self {
-        Self { examples: sizes.examples, mean: sizes.zeros(), squares: sizes.zeros(), count: vec![0.0] }
+    fn new(settings: &Settings, sizes: &Sizes) -> Self {
+        let of: fn(&Observation) -> f64 = match settings.word("of") {
+            Some("loss") => |observation| observation.loss,
+            Some("entropy") => |observation| observation.entropy,
+            Some("max_confidence") => Observation::confidence,
+            Some("margin") => Observation::probability_margin,
+            Some("logit_margin") => |observation| observation.margin,
+            _ => Observation::label_probability,
+        };
+        Self { examples: sizes.examples(), of, mean: sizes.zeros(), squares: sizes.zeros(), count: vec![0.0] }
     }
 }
 
@@ -33,10 +48,10 @@ impl Observer for Variability {
         let count = count(&self.count);
         let accumulators = self.mean.iter_mut().zip(&mut self.squares);
         for ((mean, squares), observation) in accumulators.zip(record.observations(labels)) {
-            let belief = observation.label_probability();
-            let before = belief - *mean;
+            let quantity = (self.of)(&observation);
+            let before = quantity - *mean;
             *mean += before / count;
-            *squares += before * (belief - *mean);
+            *squares += before * (quantity - *mean);
         }
     }
 

@@ -60,11 +60,11 @@ pub struct ExampleTable {
 }
 
 impl ExampleTable {
-    /// The examples of a data set whose labels are used as they are.
+    /// The examples of a data set.
     pub fn of(data: &Dataset) -> Self {
         Self {
             ids: data.ids.clone(),
-            labels: data.labels.clone(),
+            labels: data.true_labels.clone(),
             given_labels: data.labels.clone(),
             train: data.train,
             source: data.source.clone(),

@@ -203,6 +203,11 @@ impl StudyFolder {
         Ok(examples)
     }
 
+    /// Where the scores over a model's replicates lie.
+    pub fn ensemble(&self, label: &str) -> PathBuf {
+        self.path.join("ensemble").join(format!("{label}.safetensors"))
+    }
+
     /// The folder of a replicate, whether it is there or not.
     pub fn replicate(&self, id: &ReplicateId) -> ReplicateDir {
         ReplicateDir::new(&self.path, id)

@@ -97,8 +97,10 @@ pub struct ReplicateRecord {
     /// Seconds of work, over all processes.
     #[serde(deserialize_with = "number")]
     pub seconds: f64,
-    /// Accuracy of the final network on the training examples, eval mode.
+    /// Accuracy of the final network on the examples that it was trained on, eval mode.
     pub train_accuracy: Option<f64>,
+    /// Accuracy of the final network on the examples that it held out, eval mode; none where it held none out.
+    pub val_accuracy: Option<f64>,
     /// Accuracy of the final network (or the last epoch's) on the test examples, eval mode.
     pub test_accuracy: Option<f64>,
     /// BLAKE3 of the final weights.

@@ -18,20 +18,9 @@ use super::observations::{self, Observations};
 use super::record::{EpochLine, ReplicateRecord};
 use super::tensors::{self, Tensor};
 use super::{atomic, jsonl};
+use crate::data::Role;
 use crate::study::ReplicateId;
 use crate::{Error, Result};
-
-/// Whether a replicate trained on an example, as in `roles.npy`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[repr(u8)]
-pub enum Role {
-    /// Trained on.
-    Train = 0,
-    /// Held out by this replicate.
-    Val = 1,
-    /// A test example.
-    Test = 2,
-}
 
 /// One score of one replicate, with how it was computed.
 #[derive(Debug, Clone, PartialEq)]
@@ -157,8 +146,25 @@ impl ReplicateDir {
     pub fn roles(&self) -> Result<Vec<Role>> {
         let path = self.file("roles.npy");
         let (_, bytes) = npy::read::<u8>(&path)?;
-        let roles = bytes.into_iter().map(|byte| [Role::Train, Role::Val, Role::Test].get(usize::from(byte)).copied());
-        roles.collect::<Option<_>>().ok_or_else(|| Error::file(&path, "expected roles 0, 1 and 2"))
+        bytes
+            .into_iter()
+            .map(Role::from_byte)
+            .collect::<Option<_>>()
+            .ok_or_else(|| Error::file(&path, "expected roles 0, 1 and 2"))
+    }
+
+    /// Writes `initial_predicted.npy`: the class that the network predicts for each example at initialisation.
+    pub fn write_initial_predicted(&self, predicted: &[u16]) -> Result<()> {
+        npy::write(&self.file("initial_predicted.npy"), &[predicted.len()], predicted)
+    }
+
+    /// Reads `initial_predicted.npy`; None where no score asked for it.
+    pub fn initial_predicted(&self) -> Result<Option<Vec<u16>>> {
+        let path = self.file("initial_predicted.npy");
+        if !path.try_exists().map_err(Error::io(&path))? {
+            return Ok(None);
+        }
+        npy::read(&path).map(|(_, predicted)| Some(predicted))
     }
 
     /// Makes or reopens the observation arrays for training.

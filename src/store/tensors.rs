@@ -54,6 +54,11 @@ impl Values<'_> {
         if let Self::F32(values) = self { Some(values.into_owned()) } else { None }
     }
 
+    /// The values as 16-bit whole numbers, where they are such.
+    pub fn into_u16(self) -> Option<Vec<u16>> {
+        if let Self::U16(values) = self { Some(values.into_owned()) } else { None }
+    }
+
     /// The values as 64-bit floats, where they are such.
     pub fn into_f64(self) -> Option<Vec<f64>> {
         if let Self::F64(values) = self { Some(values.into_owned()) } else { None }

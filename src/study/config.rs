@@ -6,7 +6,9 @@ use serde::{Deserialize, Serialize};
 
 pub use super::recipe::{Augment, BatchSize, Length, Loss, NormInit, Observe, Optimizer, Precision, Recipe};
 use super::validate;
+use crate::data::HeldOut;
 use crate::error::nearest;
+use crate::scores::Conditions;
 use crate::{Error, Result};
 
 /// A study as configured. Unknown keys are refused.
@@ -39,15 +41,56 @@ pub struct DataConfig {
     /// A stratified, seeded subset of so many training examples.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub limit: Option<usize>,
-    /// Comes with the ensemble scores; refused until then.
+    /// Wrong labels for some of the training examples.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub label_noise: Option<toml::Value>,
-    /// Comes with the ensemble scores; refused until then.
+    pub label_noise: Option<LabelNoise>,
+    /// Share of the training examples that each replicate holds out, its own.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub holdout: Option<f64>,
-    /// Comes with the ensemble scores; refused until then.
+    /// A part for the fine-tuning of `holdout_retraining`.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub retrain: Option<toml::Value>,
+    pub retrain: Option<Retrain>,
+}
+
+/// `[data] label_noise`: exactly the rounded share of the training examples is chosen; test examples keep their labels.
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct LabelNoise {
+    /// What happens to the chosen.
+    pub kind: NoiseKind,
+    /// Share of the training examples that are chosen.
+    pub rate: f64,
+    /// For `matrix`: `matrix[c][d]` is the probability that a chosen example of class c gets label d.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub matrix: Option<Vec<Vec<f64>>>,
+}
+
+/// What happens to the labels of the chosen examples.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum NoiseKind {
+    /// Any other class, all alike.
+    Symmetric,
+    /// The next class, the last one's being the first.
+    Pairs,
+    /// As a matrix says, which may keep a label.
+    Matrix,
+    /// Any class, the own one included (Baldock et al. 2021).
+    Random,
+    /// Their labels are permuted among them (Agarwal et al. 2022).
+    Shuffle,
+}
+
+/// `[data] retrain`: a part drawn by the study's seed and kept out of training; the trained network is fine-tuned on it.
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Retrain {
+    /// Share of the training examples.
+    pub fraction: f64,
+    /// Epochs of fine-tuning.
+    pub epochs: u32,
+    /// Its learning rate.
+    pub lr: f64,
 }
 
 /// `[train]`
@@ -119,7 +162,7 @@ pub struct ModelConfig {
     /// Over `[train]`'s.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub observe_every: Option<u32>,
-    /// Comes with the ensemble scores; refused until then.
+    /// Over `[data]`'s.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub holdout: Option<f64>,
     /// Over `[train]`'s.
@@ -141,6 +184,24 @@ impl ModelConfig {
 }
 
 impl Config {
+    /// What decides which scores the study can give.
+    pub fn conditions(&self) -> Conditions {
+        let holds_out = |model: &ModelConfig| self.held_out(model).holdout > 0.0;
+        Conditions {
+            observe: self.train.observe,
+            holds_out: self.models.iter().any(holds_out),
+            retrains: self.data.retrain.is_some(),
+        }
+    }
+
+    /// What replicates of a model do not train on.
+    pub fn held_out(&self, model: &ModelConfig) -> HeldOut {
+        HeldOut {
+            holdout: model.holdout.or(self.data.holdout).unwrap_or(0.0),
+            retrain: self.data.retrain.map_or(0.0, |retrain| retrain.fraction),
+        }
+    }
+
     /// Reads a config file and applies `--set key=value` to it.
     ///
     /// # Errors

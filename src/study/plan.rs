@@ -1,9 +1,13 @@
 //! Which replicates a study has, in the order in which they are trained.
 
+use std::sync::Arc;
+
 use super::config::{Config, Length, ModelConfig, Recipe};
 use super::timetable::Timetable;
+use crate::data::{self, HeldOut, Role};
 use crate::random::Key;
 use crate::scores::ScoreSpec;
+use crate::{Error, Result};
 
 /// One replicate: a model's label and an index.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -31,11 +35,18 @@ pub struct ReplicatePlan {
     pub key: Key,
     /// How it is trained.
     pub recipe: Recipe,
-    /// What that means on this many training examples.
+    /// What it does not train on.
+    pub held_out: HeldOut,
+    /// What the recipe means on the examples that it trains on.
     pub timetable: Timetable,
 }
 
 impl ReplicatePlan {
+    /// The role of every example of a data set of `train` training and `test` test examples.
+    pub fn roles(&self, train: usize, test: usize) -> Arc<[Role]> {
+        data::roles::roles(train, test, self.held_out, self.key.study_seed, self.key.index).into()
+    }
+
     /// After how many epochs the learning rate drops, each time; within one where milestones are steps.
     pub fn milestones(&self) -> Vec<f64> {
         let unit = match self.recipe.length {
@@ -88,9 +99,15 @@ impl Plan {
     /// The plan of a (valid) config on so many training examples.
     ///
     /// # Errors
-    /// `Error::Usage` where a score is unknown or cannot be had with this config.
-    pub fn new(config: &Config, train: usize) -> crate::Result<Self> {
-        let scores = crate::scores::resolve(&config.scores, config.train.observe)?;
+    /// `Error::Usage` where a score is unknown or cannot be had with this config, or nothing is left to train on.
+    pub fn new(config: &Config, train: usize) -> Result<Self> {
+        let scores = crate::scores::resolve(&config.scores, config.conditions())?;
+        for model in &config.models {
+            if config.held_out(model).trained(train) == 0 {
+                let reason = format!("nothing of {train} training examples is left for {}", model.label());
+                return Err(Error::Usage(format!("data.holdout, data.retrain: {reason}; hold out less")));
+            }
+        }
         let most = config.models.iter().map(|model| model.replicates).max().unwrap_or(0);
         let replicates = (0..most)
             .flat_map(|index| {
@@ -133,19 +150,20 @@ impl Plan {
             let cut = "its only epoch is cut before every example was seen: no observations, and no scores of them";
             warnings.push(format!("{label}: {cut}; train longer, or observe = \"sweep\""));
         }
-        let scores = self.scores.iter().filter_map(|spec| spec.warning(timetable.epochs));
+        let scores = self.scores.iter().filter_map(|spec| spec.warning(timetable));
         warnings.extend(scores.map(|warning| format!("{label}: {warning}")));
         warnings
     }
 
     fn replicate(config: &Config, model: &ModelConfig, index: u32, train: usize) -> ReplicatePlan {
         let recipe = config.train.recipe(model);
-        let label = model.label().to_owned();
+        let (label, held_out) = (model.label().to_owned(), config.held_out(model));
         ReplicatePlan {
             id: ReplicateId { label: label.clone(), index },
             model: model.name.clone(),
             key: Key { study_seed: config.train.seed, label, index },
-            timetable: Timetable::new(&recipe, train),
+            timetable: Timetable::new(&recipe, held_out.trained(train)),
+            held_out,
             recipe,
         }
     }

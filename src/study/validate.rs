@@ -1,6 +1,8 @@
 //! Checks that a config's values make sense, one sentence each.
 
-use super::config::{Augment, BatchSize, Config, DataConfig, Length, Optimizer, TrainConfig};
+use super::config::{
+    Augment, BatchSize, Config, DataConfig, LabelNoise, Length, NoiseKind, Observe, Optimizer, TrainConfig,
+};
 use toml::de::{DeArray, DeTable};
 
 use crate::Error;
@@ -73,6 +75,7 @@ pub fn check(config: &Config) -> Result<(), Problem> {
     check_data(&config.data)?;
     check_train(&config.train)?;
     check_models(config)?;
+    check_held_out(config)?;
     check_scores(config)
 }
 
@@ -80,7 +83,7 @@ pub fn check(config: &Config) -> Result<(), Problem> {
 fn check_scores(config: &Config) -> Result<(), Problem> {
     for (name, entry) in &config.scores {
         let alone = toml::Table::from_iter([(name.clone(), entry.clone())]);
-        crate::scores::resolve(&alone, config.train.observe)
+        crate::scores::resolve(&alone, config.conditions())
             .map_err(|error| Problem::new(format!("scores.{name}"), error.to_string()))?;
     }
     Ok(())
@@ -100,14 +103,58 @@ fn check_data(data: &DataConfig) -> Result<(), Problem> {
     if data.limit == Some(0) {
         return Err(Problem::new("data.limit", "must be at least 1"));
     }
-    not_yet("data.label_noise", data.label_noise.is_some())?;
-    not_yet("data.holdout", data.holdout.is_some())?;
-    not_yet("data.retrain", data.retrain.is_some())
+    if let Some(noise) = &data.label_noise {
+        check_noise(noise)?;
+    }
+    Ok(())
 }
 
-/// Refuses what a later version brings.
-fn not_yet(key: &str, set: bool) -> Result<(), Problem> {
-    if set { Err(Problem::new(key, "not yet in this version; leave it out")) } else { Ok(()) }
+fn check_noise(noise: &LabelNoise) -> Result<(), Problem> {
+    if !(0.0..=1.0).contains(&noise.rate) {
+        let reason = format!("must be a share of the training examples from 0 to 1, not {}", noise.rate);
+        return Err(Problem::new("data.label_noise.rate", reason));
+    }
+    let key = "data.label_noise.matrix";
+    match (&noise.matrix, noise.kind) {
+        (None, NoiseKind::Matrix) => Err(Problem::new(key, "kind = \"matrix\" needs one: a row per class")),
+        (Some(rows), NoiseKind::Matrix) => rows.iter().enumerate().try_for_each(|(class, row)| {
+            let sums_to_one = (row.iter().sum::<f64>() - 1.0).abs() < 1e-6;
+            if row.len() == rows.len() && sums_to_one && row.iter().all(|share| (0.0..=1.0).contains(share)) {
+                return Ok(());
+            }
+            let reason = format!("row {class} must be {} probabilities that sum to 1", rows.len());
+            Err(Problem::new(key, reason))
+        }),
+        (Some(_), _) => Err(Problem::new(key, "belongs to kind = \"matrix\"; leave it out")),
+        (None, _) => Ok(()),
+    }
+}
+
+/// Hold-outs need sweeps: a minibatch never sees what is held out.
+fn check_held_out(config: &Config) -> Result<(), Problem> {
+    let own = config.models.iter().enumerate();
+    let own = own.map(|(index, model)| (format!("model.{index}.holdout"), model.holdout));
+    let shares = own.chain([
+        ("data.holdout".to_owned(), config.data.holdout),
+        ("data.retrain.fraction".to_owned(), config.data.retrain.map(|retrain| retrain.fraction)),
+    ]);
+    for (key, share) in shares.filter_map(|(key, share)| Some((key, share?))) {
+        if !(0.0..1.0).contains(&share) {
+            let reason = format!("must be a share of the training examples from 0 to below 1, not {share}");
+            return Err(Problem::new(key, reason));
+        }
+        if config.train.observe != Observe::Sweep {
+            let reason = "needs observe = \"sweep\" in [train]: minibatches never show what is held out";
+            return Err(Problem::new(key, reason));
+        }
+    }
+    match config.data.retrain {
+        Some(retrain) if !(0.0..=1e6).contains(&retrain.lr) => {
+            Err(Problem::new("data.retrain.lr", format!("must be a finite number from 0 to 1e6, not {}", retrain.lr)))
+        }
+        Some(retrain) if retrain.epochs > 100_000 => Err(Problem::new("data.retrain.epochs", "must be at most 100000")),
+        _ => Ok(()),
+    }
 }
 
 fn check_train(train: &TrainConfig) -> Result<(), Problem> {
@@ -184,7 +231,6 @@ fn check_models(config: &Config) -> Result<(), Problem> {
         let key = |field: &str| format!("model.{index}.{field}");
         crate::models::parse(&model.name).map_err(|reason| Problem::new(key("name"), reason))?;
         check_name(&key("label"), model.label())?;
-        not_yet(&key("holdout"), model.holdout.is_some())?;
         if !(1..=10_000).contains(&model.replicates) {
             return Err(Problem::new(key("replicates"), "must be at least 1 (and at most 10000)"));
         }

@@ -5,13 +5,14 @@
 
 use std::collections::BTreeSet;
 
-use crate::scores::{Need, Observer, ScoreSpec};
+use crate::data::Dataset;
+use crate::scores::{Need, Observer, Pass, ScoreSpec, Sizes};
 use crate::store::StudyFolder;
 use crate::store::observations::Observations;
 use crate::store::record::{ReplicateRecord, State};
 use crate::store::replicate::{ReplicateDir, StoredScore};
+use crate::study::Plan;
 use crate::study::plan::ReplicatePlan;
-use crate::study::{Plan, Timetable};
 use crate::{Error, Result};
 
 /// Refuses scores that replicates of the study can no longer give.
@@ -23,7 +24,8 @@ pub fn check(folder: &StudyFolder, plan: &Plan) -> Result<()> {
     for replicate in &plan.replicates {
         // A record that cannot be read is that replicate's failure, told when its turn comes.
         let Ok(Some(record)) = folder.replicate(&replicate.id).record() else { continue };
-        let first_gone = |spec: &ScoreSpec| spec.needs().iter().flat_map(|need| gone(need, replicate, &record)).next();
+        let needs = |spec: &ScoreSpec| spec.needs(&replicate.timetable);
+        let first_gone = |spec: &ScoreSpec| needs(spec).iter().flat_map(|need| gone(need, replicate, &record)).next();
         let late: Vec<_> = plan.scores.iter().filter_map(|spec| Some((spec, first_gone(spec)?))).collect();
         // Scores and checkpoints are large: they are read only where a pass went by that a score may have missed.
         if late.is_empty() {
@@ -55,43 +57,40 @@ fn gone(need: &Need, plan: &ReplicatePlan, record: &ReplicateRecord) -> Vec<u32>
     let finished = record.state == State::Finished;
     let committed = if finished { record.epochs_done } else { record.epochs_committed };
     let lost = |epoch: &u32| {
-        committed > 0 && *epoch <= committed && !(finished && need.is_stored(*epoch, plan.timetable.epochs))
+        committed > 0 && *epoch <= committed && !need.pass.is_stored(*epoch, plan.timetable.epochs, finished)
     };
-    need.passes_after().iter().copied().filter(lost).collect()
+    need.after.iter().copied().filter(lost).collect()
 }
 
 /// Computes the scores that finished replicates do not have yet, and stores them beside the others.
 ///
 /// # Errors
 /// A file that cannot be read or written.
-pub fn fill(folder: &StudyFolder, plan: &Plan, labels: &[u16], classes: usize) -> Result<()> {
+pub fn fill(folder: &StudyFolder, plan: &Plan, dataset: &Dataset) -> Result<()> {
     for replicate in &plan.replicates {
-        fill_one(&folder.replicate(&replicate.id), &plan.scores, &replicate.timetable, (labels, classes))?;
+        fill_one(&folder.replicate(&replicate.id), &plan.scores, replicate, dataset)?;
     }
     Ok(())
 }
 
-fn fill_one(
-    dir: &ReplicateDir,
-    specs: &[ScoreSpec],
-    timetable: &Timetable,
-    (labels, classes): (&[u16], usize),
-) -> Result<()> {
+fn fill_one(dir: &ReplicateDir, specs: &[ScoreSpec], plan: &ReplicatePlan, dataset: &Dataset) -> Result<()> {
+    let (timetable, labels) = (&plan.timetable, &dataset.labels);
     // Files that cannot be read are that replicate's failure, told when it is shown.
     let Ok(Some(record)) = dir.record() else { return Ok(()) };
     let (true, Ok(Some(mut stored))) = (record.state == State::Finished, dir.scores()) else { return Ok(()) };
-    let lacks = |spec: &&ScoreSpec| stored.iter().all(|score| score.name != spec.name);
+    let lacks = |spec: &&ScoreSpec| !spec.is_ensemble() && stored.iter().all(|score| score.name != spec.name);
     let missing: Vec<&ScoreSpec> = specs.iter().filter(lacks).collect();
     if missing.is_empty() {
         return Ok(());
     }
     let Ok(Some(observations)) = dir.open_observations() else { return Ok(()) };
-    let observer = |spec: &&ScoreSpec| spec.observer(labels.len(), record.observed, classes, timetable);
-    let mut observers: Vec<_> = missing.iter().map(observer).collect();
-    replay(&mut observers, &observations, timetable.rows_after(record.epochs_done), labels)?;
+    let roles = plan.roles(dataset.train, dataset.test());
+    let sizes = Sizes { roles, observed: record.observed, classes: dataset.classes(), timetable: *timetable };
+    let mut observers: Vec<_> = missing.iter().map(|spec| spec.observer(&sizes)).collect();
+    replay(&mut observers, dir, &observations, timetable.rows_after(record.epochs_done), labels)?;
     let (_, logits) = dir.final_logits()?;
     for (spec, observer) in missing.iter().zip(&mut observers) {
-        observer.logits(record.epochs_done, &logits, labels);
+        observer.seen(Pass::Logits, record.epochs_done, &logits, labels);
         let (name, conventions) = (spec.name.clone(), spec.conventions(timetable));
         stored.push(StoredScore { name, values: observer.values(), conventions });
     }
@@ -99,11 +98,23 @@ fn fill_one(
     dir.log("scores added from the stored observations and final logits")
 }
 
-/// Shows observers the first stored rows.
+/// Shows observers the predictions at initialisation, where they are stored, and the first stored rows.
 ///
 /// # Errors
-/// A row that cannot be read.
-pub fn replay(observers: &mut [Box<dyn Observer>], rows: &Observations, rows_done: u32, labels: &[u16]) -> Result<()> {
+/// A file or row that cannot be read.
+pub fn replay(
+    observers: &mut [Box<dyn Observer>],
+    dir: &ReplicateDir,
+    rows: &Observations,
+    rows_done: u32,
+    labels: &[u16],
+) -> Result<()> {
+    if let Some(predicted) = dir.initial_predicted()? {
+        let predicted: Vec<f32> = predicted.into_iter().map(f32::from).collect();
+        for observer in observers.iter_mut() {
+            observer.seen(Pass::Predictions, 0, &predicted, labels);
+        }
+    }
     (0..rows_done).try_for_each(|t| {
         let row = rows.row(t as usize)?;
         for observer in observers.iter_mut() {

@@ -6,7 +6,9 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use super::ensembles::Ensembles;
 use crate::Result;
+use crate::data::Role;
 use crate::store::observations::Observations;
 use crate::store::record::{PARKED, ReplicateRecord, STOPPED, State};
 use crate::study::{ReplicateId, Timetable};
@@ -110,9 +112,11 @@ impl Progress {
     }
 }
 
-/// The 5, 25, 50, 75 and 95 % quantiles of margins, interpolated linearly; NaN margins are left out, none gives NaN.
-pub fn margin_quantiles(margins: &[f32]) -> MarginQuantiles {
-    let mut sorted: Vec<f32> = margins.iter().copied().filter(|margin| !margin.is_nan()).collect();
+/// The 5, 25, 50, 75 and 95 % quantiles of the margins of the examples that are trained on, interpolated linearly; NaN margins
+/// are left out, none gives NaN.
+pub fn margin_quantiles(margins: &[f32], roles: &[Role]) -> MarginQuantiles {
+    let trained = margins.iter().zip(roles).filter(|(margin, role)| **role == Role::Train && !margin.is_nan());
+    let mut sorted: Vec<f32> = trained.map(|(margin, _)| *margin).collect();
     sorted.sort_unstable_by(f32::total_cmp);
     [0.05, 0.25, 0.5, 0.75, 0.95].map(|share| {
         let place = share * sorted.len().saturating_sub(1) as f64;
@@ -123,14 +127,13 @@ pub fn margin_quantiles(margins: &[f32]) -> MarginQuantiles {
     })
 }
 
-/// The margin quantiles over the training examples in the first rows of the stored observations.
+/// The margin quantiles over the examples that are trained on, in the first rows of the stored observations.
 ///
 /// # Errors
 /// Observations that cannot be read.
-pub fn margin_history(rows: &Observations, rows_done: u32, train: usize) -> Result<Vec<MarginQuantiles>> {
+pub fn margin_history(rows: &Observations, rows_done: u32, roles: &[Role]) -> Result<Vec<MarginQuantiles>> {
     let (all, width) = (rows.margins()?, rows.observed().max(1));
-    let rows = all.chunks(width).take(rows_done as usize);
-    Ok(rows.map(|row| margin_quantiles(row.get(..train).unwrap_or(row))).collect())
+    Ok(all.chunks(width).take(rows_done as usize).map(|row| margin_quantiles(row, roles)).collect())
 }
 
 /// One replicate's scores so far.
@@ -149,28 +152,55 @@ pub struct LiveScores {
 pub struct ReplicateView {
     /// What it is doing.
     pub progress: Progress,
-    /// Margin quantiles over the training examples, one entry per row of observations so far.
+    /// Which examples it trains on, holds out, or finds among the test examples.
+    pub roles: Arc<[Role]>,
+    /// Margin quantiles over the examples that it trains on, one entry per row of observations so far.
     pub margins: Arc<Vec<MarginQuantiles>>,
     /// The scores after the last epoch done; none before the first.
     pub scores: Option<Arc<LiveScores>>,
+}
+
+impl ReplicateView {
+    /// A replicate of which nothing else is known.
+    pub fn new(progress: Progress, roles: Arc<[Role]>) -> Self {
+        Self { progress, roles, margins: Arc::default(), scores: None }
+    }
 }
 
 /// The live board of a study: a view per replicate, in the plan's order.
 #[derive(Debug, Default)]
 pub struct Board {
     views: Mutex<Vec<ReplicateView>>,
+    ensembles: Mutex<Arc<Ensembles>>,
     version: AtomicU64,
 }
 
 impl Board {
     /// A board with these views, in this order.
     pub fn of(views: Vec<ReplicateView>) -> Self {
-        Self { views: Mutex::new(views), version: AtomicU64::new(1) }
+        Self { views: Mutex::new(views), ensembles: Mutex::default(), version: AtomicU64::new(1) }
+    }
+
+    /// The same, with what the finished replicates say together.
+    #[must_use]
+    pub fn with_ensembles(self, ensembles: Ensembles) -> Self {
+        Self { ensembles: Mutex::new(Arc::new(ensembles)), ..self }
+    }
+
+    /// What the finished replicates of each model say together, so far.
+    pub fn ensembles(&self) -> Arc<Ensembles> {
+        self.ensembles.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Replaces what they say together.
+    pub fn set_ensembles(&self, ensembles: Ensembles) {
+        *self.ensembles.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(ensembles);
+        self.version.fetch_add(1, Ordering::Release);
     }
 
     /// A board of replicates that nothing but their progress is known of.
     pub fn new(progress: Vec<Progress>) -> Self {
-        let view = |progress| ReplicateView { progress, margins: Arc::default(), scores: None };
+        let view = |progress| ReplicateView::new(progress, Arc::default());
         Self::of(progress.into_iter().map(view).collect())
     }
 
@@ -201,11 +231,14 @@ mod tests {
     #[test]
     fn margin_quantiles_interpolate_and_leave_nan_out() {
         let margins: Vec<f32> = (0..=100).map(|x| x as f32).chain([f32::NAN]).collect();
-        let rounded = |margins: &[f32]| margin_quantiles(margins).map(|quantile| (quantile * 100.0).round() as i32);
+        let quantiles = |margins: &[f32]| margin_quantiles(margins, &vec![Role::Train; margins.len()]);
+        let rounded = |margins: &[f32]| quantiles(margins).map(|quantile| (quantile * 100.0).round() as i32);
         assert_eq!(rounded(&margins), [500, 2500, 5000, 7500, 9500]);
         assert_eq!(rounded(&[0.0, 1.0]), [5, 25, 50, 75, 95]);
-        assert!(margin_quantiles(&[]).iter().all(|quantile| quantile.is_nan()));
-        assert!(margin_quantiles(&[f32::INFINITY; 3]).iter().all(|quantile| quantile.is_infinite()));
+        let with_one_held_out = margin_quantiles(&[1.0, 9.0, 2.0], &[Role::Train, Role::Val, Role::Train]);
+        assert!(with_one_held_out[4] < 2.0, "{with_one_held_out:?}");
+        assert!(quantiles(&[]).iter().all(|quantile| quantile.is_nan()));
+        assert!(quantiles(&[f32::INFINITY; 3]).iter().all(|quantile| quantile.is_infinite()));
     }
 
     #[test]

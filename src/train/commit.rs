@@ -3,12 +3,15 @@
 use std::collections::HashMap;
 use std::time::Instant;
 
+use super::learner::observe_logits;
+use super::moments::{self, Moments};
 use super::replicate::{Run, Stage, Stop};
 use super::{added_scores, passes};
+use crate::data::Role;
 use crate::nn::Kernels;
 use crate::store::Checkpoint;
 use crate::store::record::State;
-use crate::store::replicate::{Role, StoredScore};
+use crate::store::replicate::StoredScore;
 use crate::store::tensors::Tensor;
 use crate::{Error, Result};
 
@@ -23,6 +26,7 @@ pub(super) fn checkpoint<K: Kernels>(run: &mut Run<'_, K>) -> Result<()> {
         let named = |(name, values): (&str, &mut Vec<f64>)| (format!("{}/{name}", spec.name), values.clone());
         observer.state().into_iter().map(named).collect::<Vec<_>>()
     });
+    let moments = run.moments.store(run.dir.path())?;
     let checkpoint = Checkpoint {
         epochs_done: run.record.epochs_done,
         weights: state.weights,
@@ -33,9 +37,11 @@ pub(super) fn checkpoint<K: Kernels>(run: &mut Run<'_, K>) -> Result<()> {
             "backend_id": run.record.backend_id,
             "non_finite": run.record.non_finite,
             "seconds": run.record.seconds,
+            "moments": &moments,
         }),
     };
     run.dir.commit(&run.observations, &checkpoint)?;
+    moments::sweep(run.dir.path(), &moments)?;
     run.record.epochs_committed = checkpoint.epochs_done;
     run.write_record()?;
     run.committed = Instant::now();
@@ -67,6 +73,8 @@ pub(super) fn restore<K: Kernels>(run: &mut Run<'_, K>, rows_are_there: bool) ->
     })?;
     let rows = run.plan.timetable.rows_after(checkpoint.epochs_done);
     restore_scores(run, rows, checkpoint.accumulators)?;
+    let (specs, said) = (&run.context.plan.scores, &checkpoint.extra["moments"]);
+    run.moments = Moments::restore(run.dir.path(), said, specs, &run.plan.timetable)?;
     run.record.epochs_done = checkpoint.epochs_done;
     run.record.epochs_committed = checkpoint.epochs_done;
     run.record.non_finite = checkpoint.extra["non_finite"].as_bool().unwrap_or(false);
@@ -79,10 +87,11 @@ pub(super) fn restore<K: Kernels>(run: &mut Run<'_, K>, rows_are_there: bool) ->
 /// Gives the observers back their accumulators; a score that the checkpoint does not know is replayed from stored rows.
 fn restore_scores<K: Kernels>(run: &mut Run<'_, K>, rows: u32, saved: Vec<(String, Vec<f64>)>) -> Result<()> {
     let mut saved: HashMap<String, Vec<f64>> = saved.into_iter().collect();
-    for (spec, observer) in run.context.plan.scores.iter().zip(&mut run.observers) {
+    let specs = run.context.plan.scores.iter().zip(&mut run.observers);
+    for (spec, observer) in specs.filter(|(spec, _)| !spec.is_ensemble()) {
         if !saved.keys().any(|key| key.rsplit_once('/').is_some_and(|(name, _)| name == spec.name)) {
             let labels = &run.context.dataset.labels;
-            added_scores::replay(std::slice::from_mut(observer), &run.observations, rows, labels)?;
+            added_scores::replay(std::slice::from_mut(observer), &run.dir, &run.observations, rows, labels)?;
             continue;
         }
         for (name, values) in observer.state() {
@@ -116,10 +125,9 @@ pub(super) fn finish<K: Kernels>(run: &mut Run<'_, K>) -> Result<(), Stop> {
     let dataset = &*run.context.dataset;
     let classes = dataset.classes();
     run.dir.write_final_logits(classes, &run.buffers.logits)?;
-    run.dir.write_roles(&[vec![Role::Train; dataset.train], vec![Role::Test; dataset.test()]].concat())?;
     run.stage(Stage::FinalLogits);
-    let specs = run.context.plan.scores.iter();
-    let scores = specs.zip(&run.observers).map(|(spec, observer)| StoredScore {
+    let specs = run.context.plan.scores.iter().zip(&run.observers).filter(|(spec, _)| !spec.is_ensemble());
+    let scores = specs.map(|(spec, observer)| StoredScore {
         name: spec.name.clone(),
         values: observer.values(),
         conventions: spec.conventions(&run.plan.timetable),
@@ -130,11 +138,14 @@ pub(super) fn finish<K: Kernels>(run: &mut Run<'_, K>) -> Result<(), Stop> {
     run.stage(Stage::Weights);
     run.dir.finish_observations()?;
     run.stage(Stage::Observations);
-    let (trained, tested) = passes::final_totals(run);
+    run.buffers.batch.clear();
+    let dataset = &*run.context.dataset;
+    observe_logits(&run.buffers.logits, &dataset.labels, dataset.classes(), &mut run.buffers.batch);
     run.record.non_finite |= !run.buffers.batch.is_finite();
     run.set_scores(run.buffers.batch.predicted.clone(), None);
-    run.record.train_accuracy = Some(trained.accuracy());
-    run.record.test_accuracy = Some(tested.accuracy());
+    run.record.train_accuracy = passes::final_accuracy(run, Role::Train);
+    run.record.val_accuracy = passes::final_accuracy(run, Role::Val);
+    run.record.test_accuracy = passes::final_accuracy(run, Role::Test);
     run.record.finished = Some(crate::store::now());
     run.dir.log("finished")?;
     let reason = run.record.non_finite.then(|| "a loss was not finite; left out of all means".to_owned());

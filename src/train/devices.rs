@@ -140,6 +140,11 @@ impl Devices {
             .or_else(|error| Self::cpu(precision, Some(format!("training on the CPU, since {error}"))))
     }
 
+    /// Whether they are GPUs.
+    pub fn are_gpus(&self) -> bool {
+        !matches!(self.kind, Kind::Cpu(_))
+    }
+
     /// The arithmetic of training.
     pub fn precision(&self) -> Precision {
         match &self.kind {

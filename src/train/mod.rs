@@ -5,13 +5,16 @@ pub mod board;
 mod commit;
 pub mod crew;
 pub mod devices;
+pub mod ensembles;
 pub mod eta;
 pub mod events;
 pub mod gpus;
 pub mod learner;
+pub mod moments;
 mod passes;
 mod pulse;
 pub mod replicate;
+mod score_passes;
 pub mod steer;
 pub mod wishes;
 

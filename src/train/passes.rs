@@ -5,7 +5,7 @@ use std::ops::Range;
 use super::learner::{Images, observe_logits};
 use super::replicate::{Run, Stage, Stop};
 use crate::Result;
-use crate::data::{self, View};
+use crate::data::{self, Role, View};
 use crate::nn::{Kernels, Objective, SgdStep};
 use crate::scores::Record;
 use crate::study::config::{BatchSize, Observe, Optimizer, Recipe};
@@ -65,15 +65,17 @@ impl Totals {
 pub(super) fn train_epoch<K: Kernels>(run: &mut Run<'_, K>, epoch: u32) -> Result<Totals, Stop> {
     let dataset = &*run.context.dataset;
     let recipe = &run.plan.recipe;
-    let full = recipe.batch_size == BatchSize::Full;
-    let order =
-        if full { (0..dataset.train as u32).collect() } else { data::order(&run.plan.key, epoch, dataset.train) };
+    let mut order = run.trained.clone();
+    if recipe.batch_size != BatchSize::Full {
+        let drawn = data::order(&run.plan.key, epoch, order.len());
+        order = drawn.into_iter().filter_map(|place| run.trained.get(place as usize).copied()).collect();
+    }
     let mut totals = Totals::default();
     run.buffers.epoch.resize(dataset.train);
     run.pulse.restart();
     let (steps, before) = (run.plan.timetable.steps_in(epoch), run.plan.timetable.steps_before(epoch));
     let mut entered = 0;
-    for (step, batch) in order.chunks(recipe.batch_size.of(dataset.train)).take(steps).enumerate() {
+    for (step, batch) in order.chunks(recipe.batch_size.of(order.len())).take(steps).enumerate() {
         train_batch(run, batch, epoch, sgd_of(recipe, epoch, before + step as u64 + 1))?;
         run.record.step = step + 1;
         run.pulse.step();
@@ -97,7 +99,12 @@ fn sgd_of(recipe: &Recipe, epoch: u32, step: u64) -> SgdStep {
 }
 
 /// One step, on a batch that goes through the network at once or, a full one, in parts.
-fn train_batch<K: Kernels>(run: &mut Run<'_, K>, batch: &[u32], epoch: u32, sgd: SgdStep) -> Result<(), Stop> {
+pub(super) fn train_batch<K: Kernels>(
+    run: &mut Run<'_, K>,
+    batch: &[u32],
+    epoch: u32,
+    sgd: SgdStep,
+) -> Result<(), Stop> {
     let recipe = &run.plan.recipe;
     let (at_once, objective) = (recipe.batch_size.at_once(), Objective::from(recipe.loss));
     for part in batch.chunks(at_once) {
@@ -159,14 +166,12 @@ pub(super) fn evaluate_epoch<K: Kernels>(run: &mut Run<'_, K>) -> Result<Totals,
     Ok(Totals::of(record, &dataset.labels, first, dataset.train..dataset.len()))
 }
 
-/// Loss and accuracy of the last pass over all examples, on the training and on the test examples.
-pub(super) fn final_totals<K: Kernels>(run: &mut Run<'_, K>) -> (Totals, Totals) {
-    let dataset = &*run.context.dataset;
-    let Buffers { logits, batch, .. } = &mut run.buffers;
-    batch.clear();
-    observe_logits(logits, &dataset.labels, dataset.classes(), batch);
-    let on = |range| Totals::of(batch, &dataset.labels, 0, range);
-    (on(0..dataset.train), on(dataset.train..dataset.len()))
+/// Accuracy of the last pass over all examples, on those of a role; none where there are none.
+pub(super) fn final_accuracy<K: Kernels>(run: &Run<'_, K>, role: Role) -> Option<f64> {
+    let rows = run.buffers.batch.predicted.iter().zip(&run.context.dataset.labels).zip(&*run.roles);
+    let of_role = rows.filter(|(_, own)| **own == role).map(|((predicted, label), _)| usize::from(predicted == label));
+    let (right, seen) = of_role.fold((0, 0), |(right, seen), one| (right + one, seen + 1_usize));
+    (seen > 0).then(|| right as f64 / seen as f64)
 }
 
 /// Eval-mode logits of all plain examples, into the buffers.

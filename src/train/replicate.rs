@@ -14,12 +14,14 @@ use super::board::{Board, LiveScores, MarginQuantiles, margin_history, margin_qu
 use super::commit;
 use super::events::Event;
 use super::learner::Learner;
+use super::moments::Moments;
 use super::passes::{self, Buffers, Totals};
 use super::pulse::Pulse;
+use super::score_passes;
 use super::steer::{Leave, Steer};
-use crate::data::Dataset;
+use crate::data::{self, Dataset, Examples, Role};
 use crate::nn::Kernels;
-use crate::scores::{Need, Observer, ScoreSpec};
+use crate::scores::{Observer, Sizes};
 use crate::store::folder::StudyFolder;
 use crate::store::lock::{Claim, ReplicateLock};
 use crate::store::observations::Observations;
@@ -107,6 +109,11 @@ pub(super) struct Run<'a, K: Kernels> {
     pub steer: &'a Steer,
     pub learner: Learner<K>,
     pub observers: Vec<Box<dyn Observer>>,
+    /// What each example is to it.
+    pub roles: Arc<[Role]>,
+    /// The positions that it trains on, ascending.
+    pub trained: Vec<u32>,
+    pub moments: Moments,
     pub dir: ReplicateDir,
     pub lock: ReplicateLock,
     pub observations: Observations,
@@ -136,7 +143,11 @@ pub fn train<K: Kernels>(
     }
     let mut run = Run::open(context, plan, kernels()?, steer, dir, lock)?;
     match run.train_to_end() {
-        Ok(()) => Ok(Outcome::Finished),
+        Ok(()) => {
+            drop(run);
+            refresh_ensembles(context, plan);
+            Ok(Outcome::Finished)
+        }
         Err(Stop::Leave(leave)) => run.leave(leave).map(Outcome::Left),
         Err(Stop::Error(error)) => Err(error),
     }
@@ -157,15 +168,21 @@ impl<'a, K: Kernels> Run<'a, K> {
         let learner = Learner::new(kernels, &model, dataset.shape, dataset.classes())?;
         let observed = observed(plan, dataset);
         let (timetable, classes) = (&plan.timetable, dataset.classes());
+        let roles = plan.roles(dataset.train, dataset.test());
+        dir.write_roles(&roles)?;
+        let trained = data::roles::positions(&roles, Role::Train);
+        let sizes = Sizes { roles: roles.clone(), observed, classes, timetable: *timetable };
         // Rows that a checkpoint counts on must not be made up of zeros.
         let rows_are_there = dir.open_observations()?.is_some();
         let observations = dir.create_observations(timetable.rows as usize, observed, classes)?;
-        let observer = |spec: &ScoreSpec| spec.observer(dataset.len(), observed, classes, timetable);
         let mut run = Self {
-            observers: context.plan.scores.iter().map(observer).collect(),
+            observers: context.plan.scores.iter().map(|spec| spec.observer(&sizes)).collect(),
             record: record_of(plan, &learner, observed, &backend_id),
-            pulse: Pulse::new(plan.recipe.batch_size.of(dataset.train).min(dataset.train)),
+            pulse: Pulse::new(plan.recipe.batch_size.of(trained.len()).min(trained.len())),
             buffers: Buffers::default(),
+            moments: Moments::default(),
+            roles,
+            trained,
             committed: Instant::now(),
             context,
             plan,
@@ -184,7 +201,7 @@ impl<'a, K: Kernels> Run<'a, K> {
     fn train_to_end(&mut self) -> Result<(), Stop> {
         if self.record.epochs_done == 0 {
             self.learner.initialise(&self.plan.key, self.plan.recipe.norm_init)?;
-            self.passes_after()?;
+            score_passes::make(self)?;
         }
         while self.record.epochs_done < self.plan.timetable.epochs {
             self.epoch()?;
@@ -201,7 +218,7 @@ impl<'a, K: Kernels> Run<'a, K> {
         let tested = if looked { Some(self.observe(epoch)?) } else { None };
         self.record.epochs_done = epoch;
         self.record.step = 0;
-        self.passes_after()?;
+        score_passes::make(self)?;
         let seconds = started.elapsed().as_secs_f64();
         self.record.seconds += seconds;
         if let Some(tested) = tested {
@@ -274,28 +291,6 @@ impl<'a, K: Kernels> Run<'a, K> {
         }
     }
 
-    /// The passes that scores need after the epochs done (0: initialisation), each made once.
-    fn passes_after(&mut self) -> Result<(), Stop> {
-        let epoch = self.record.epochs_done;
-        let context = self.context;
-        let wants = |spec: &ScoreSpec| spec.needs().iter().any(|need| need.passes_after().contains(&epoch));
-        if !context.plan.scores.iter().any(wants) {
-            return Ok(());
-        }
-        passes::all_logits(self)?;
-        for (spec, observer) in context.plan.scores.iter().zip(&mut self.observers) {
-            for need in spec.needs() {
-                match need {
-                    Need::LogitsAt(epochs) if epochs.contains(&epoch) => {
-                        observer.logits(epoch, &self.buffers.logits, &context.dataset.labels);
-                    }
-                    Need::LogitsAt(_) | Need::Observations => {}
-                }
-            }
-        }
-        Ok(())
-    }
-
     fn is_due(&self) -> bool {
         self.committed.elapsed().as_secs() >= self.context.plan.config.train.checkpoint_seconds
     }
@@ -339,7 +334,7 @@ impl<'a, K: Kernels> Run<'a, K> {
         self.context.board.update(&self.plan.id, |view| (view.margins, view.scores) = (Arc::default(), None));
         let rows = self.plan.timetable.rows_after(self.record.epochs_done);
         if rows > 0 {
-            let margins = margin_history(&self.observations, rows, self.context.dataset.train)?;
+            let margins = margin_history(&self.observations, rows, &self.roles)?;
             self.context.board.update(&self.plan.id, |view| view.margins = Arc::new(margins));
             self.set_scores(self.observations.row(rows as usize - 1)?.predicted, None);
         }
@@ -348,8 +343,7 @@ impl<'a, K: Kernels> Run<'a, K> {
 
     /// The scores so far, and the margins where the epoch has a row.
     fn publish_scores(&self, has_row: bool) {
-        let margins = self.buffers.epoch.margin.get(..self.context.dataset.train).unwrap_or(&[]);
-        let quantiles = has_row.then(|| margin_quantiles(margins));
+        let quantiles = has_row.then(|| margin_quantiles(&self.buffers.epoch.margin, &self.roles));
         self.set_scores(self.buffers.epoch.predicted.clone(), quantiles);
     }
 
@@ -385,6 +379,18 @@ impl<'a, K: Kernels> Run<'a, K> {
     /// Marks that a stage is done.
     pub fn stage(&self, stage: Stage) {
         (self.context.stages)(self.plan, stage);
+    }
+}
+
+/// Lets the finished replicates of the model say together what they can; trouble is told and stops nothing.
+fn refresh_ensembles(context: &Context, plan: &ReplicatePlan) {
+    let (board, examples) = (&context.board, Examples::of(&context.dataset));
+    let mut ensembles = (*board.ensembles()).clone();
+    match ensembles.refresh(&context.folder, &context.plan, &examples, &plan.id.label) {
+        Ok(()) => board.set_ensembles(ensembles),
+        Err(error) => {
+            let _ = context.events.send(Event::Log { id: Some(plan.id.clone()), text: error.to_string() });
+        }
     }
 }
 

@@ -12,6 +12,7 @@ use super::theme::{Choice, Depth, Theme};
 use super::worker::Library;
 use crate::Result;
 use crate::analysis::{Answer, Figure};
+use crate::data::Role;
 use crate::data::{Dataset, ImageShape, Normalisation};
 use crate::scores::Harder;
 use crate::store::record::State;
@@ -54,7 +55,9 @@ pub fn dataset() -> Dataset {
         class_names: CLASSES.map(String::from).to_vec(),
         train: TRAIN,
         pixels,
+        values: Vec::new(),
         labels: (0..ALL).map(|i| (i % 4) as u16).collect(),
+        true_labels: (0..ALL).map(|i| (i % 4) as u16).collect(),
         ids: (0..ALL as u32).map(|i| i * 7 + 100).collect(),
         normalisation: Normalisation { mean: vec![0.5; 3], std: vec![0.25; 3] },
         digest: String::new(),
@@ -122,7 +125,8 @@ fn view(label: &str, index: u32, state: State, done: u32) -> ReplicateView {
     let margins = (0..done).map(|t| [-3.0, -1.0, 0.5, 2.0, 4.0].map(|q: f32| q + t as f32 * 0.3)).collect();
     let values = (0..columns().len()).map(|s| (0..ALL).map(|i| value(s, index as usize, i)).collect()).collect();
     let scores = started.then(|| Arc::new(LiveScores { epoch: done, values, predicted: predicted(done) }));
-    ReplicateView { progress, margins: Arc::new(margins), scores }
+    let role = |example| if example < TRAIN { Role::Train } else { Role::Test };
+    ReplicateView { progress, roles: (0..ALL).map(role).collect(), margins: Arc::new(margins), scores }
 }
 
 /// Histories that follow the same difficulty as the scores.

@@ -1,8 +1,10 @@
 //! Which examples does one model find hard? Means over its runs, ranks, and how often examples are forgotten.
 
 use super::session::{Examples, ScoreColumn};
+use crate::data::Role;
 use crate::scores::Harder;
 use crate::train::board::{LiveScores, ReplicateView};
+use crate::train::ensembles::Ensembles;
 
 /// One score over the runs of one model; every vector has one entry per example.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -61,19 +63,50 @@ pub struct Believed {
 /// How many of the most forgotten examples are kept.
 const MOST_FORGOTTEN: usize = 24;
 
+/// One finite run of the model, with what each example is to it.
+#[derive(Clone, Copy)]
+struct Run<'a> {
+    scores: &'a LiveScores,
+    roles: &'a [Role],
+}
+
+impl<'a> Run<'a> {
+    fn of(view: &'a ReplicateView) -> Option<Self> {
+        let scores = view.scores.as_deref().filter(|_| !view.progress.non_finite)?;
+        Some(Self { scores, roles: &view.roles })
+    }
+
+    /// The values of a score, NaN for the examples that the run held out: those are another question.
+    fn values(self, column: usize) -> Option<Vec<f32>> {
+        let values = self.scores.values.get(column)?.iter().enumerate();
+        let held_out = |at| self.roles.get(at) == Some(&Role::Val);
+        Some(values.map(|(at, value)| if held_out(at) { f32::NAN } else { *value }).collect())
+    }
+}
+
 /// Digests the board for one model.
-pub fn of(model: &str, views: &[ReplicateView], scores: &[ScoreColumn], examples: &Examples) -> Summary {
+pub fn of(
+    model: &str,
+    views: &[ReplicateView],
+    ensembles: &Ensembles,
+    scores: &[ScoreColumn],
+    examples: &Examples,
+) -> Summary {
     let of_model = || views.iter().filter(|view| view.progress.id.label == model);
-    let runs: Vec<&LiveScores> =
-        of_model().filter(|view| !view.progress.non_finite).filter_map(|view| view.scores.as_deref()).collect();
-    let epochs = |pick: fn(u32, u32) -> u32| runs.iter().map(|run| run.epoch).reduce(pick).unwrap_or(0);
+    let runs: Vec<Run<'_>> = of_model().filter_map(Run::of).collect();
+    let epochs = |pick: fn(u32, u32) -> u32| runs.iter().map(|run| run.scores.epoch).reduce(pick).unwrap_or(0);
     let columns = scores.iter().enumerate();
     let mut summary = Summary {
         model: model.to_owned(),
         runs: runs.len(),
         left_out: of_model().filter(|view| view.progress.non_finite).count(),
         epochs: (epochs(u32::min), epochs(u32::max)),
-        scores: columns.map(|(column, score)| score_summary(&runs, column, score.harder, examples)).collect(),
+        scores: columns
+            .map(|(column, score)| match ensembles.get(model, &score.name, Role::Train) {
+                Some(together) => ranked(together.values.clone(), score.harder, examples.train),
+                None => score_summary(&runs, column, score.harder, examples),
+            })
+            .collect(),
         believed: believed(&runs, examples),
         ..Summary::default()
     };
@@ -86,12 +119,12 @@ pub fn of(model: &str, views: &[ReplicateView], scores: &[ScoreColumn], examples
     summary
 }
 
-fn believed(runs: &[&LiveScores], examples: &Examples) -> Vec<Option<Believed>> {
+fn believed(runs: &[Run<'_>], examples: &Examples) -> Vec<Option<Believed>> {
     let mut votes = vec![0_u16; examples.class_names.len()];
     (0..examples.len())
         .map(|example| {
             votes.fill(0);
-            let classes = runs.iter().filter_map(|run| run.predicted.get(example));
+            let classes = runs.iter().filter_map(|run| run.scores.predicted.get(example));
             for class in classes {
                 if let Some(votes) = votes.get_mut(usize::from(*class)) {
                     *votes += 1;
@@ -113,10 +146,10 @@ pub fn rank_ranges(
     harder: Harder,
     train: usize,
 ) -> Vec<(u32, u32)> {
-    let runs = views.iter().filter(|view| view.progress.id.label == model && !view.progress.non_finite);
+    let runs = views.iter().filter(|view| view.progress.id.label == model);
     let mut ranges: Vec<(u32, u32)> = Vec::new();
-    for values in runs.filter_map(|view| view.scores.as_ref()?.values.get(column)) {
-        let ranks = ranked(values.clone(), harder, train).rank;
+    for values in runs.filter_map(|view| Run::of(view)?.values(column)) {
+        let ranks = ranked(values, harder, train).rank;
         ranges.resize(ranks.len(), (0, 0));
         for (range, rank) in ranges.iter_mut().zip(ranks).filter(|(_, rank)| *rank > 0) {
             *range = if range.0 == 0 { (rank, rank) } else { (range.0.min(rank), range.1.max(rank)) };
@@ -125,10 +158,10 @@ pub fn rank_ranges(
     ranges
 }
 
-fn score_summary(runs: &[&LiveScores], column: usize, harder: Harder, examples: &Examples) -> ScoreSummary {
+fn score_summary(runs: &[Run<'_>], column: usize, harder: Harder, examples: &Examples) -> ScoreSummary {
     let mut sums = vec![(0.0_f64, 0_u32); examples.len()];
-    for values in runs.iter().filter_map(|run| run.values.get(column)) {
-        for ((sum, n), value) in sums.iter_mut().zip(values).filter(|(_, value)| !value.is_nan()) {
+    for values in runs.iter().filter_map(|run| run.values(column)) {
+        for ((sum, n), value) in sums.iter_mut().zip(&values).filter(|(_, value)| !value.is_nan()) {
             *sum += f64::from(*value);
             *n += 1;
         }
@@ -175,11 +208,11 @@ fn ranked_alike(mean: &[f32], harder: Harder) -> ScoreSummary {
 }
 
 /// Mean forgetting events over the runs that learned the example at least once; NaN where none did.
-fn times_forgotten(runs: &[&LiveScores], forgetting: usize, accuracy: usize, train: usize) -> Vec<f32> {
+fn times_forgotten(runs: &[Run<'_>], forgetting: usize, accuracy: usize, train: usize) -> Vec<f32> {
     let mut sums = vec![(0.0_f32, 0.0_f32); train];
     for run in runs {
-        let (Some(times), Some(right)) = (run.values.get(forgetting), run.values.get(accuracy)) else { continue };
-        for (((sum, n), times), right) in sums.iter_mut().zip(times).zip(right) {
+        let (Some(times), Some(right)) = (run.values(forgetting), run.values(accuracy)) else { continue };
+        for (((sum, n), times), right) in sums.iter_mut().zip(&times).zip(&right) {
             if *right > 0.0 && times.is_finite() {
                 *sum += times;
                 *n += 1.0;
@@ -190,12 +223,12 @@ fn times_forgotten(runs: &[&LiveScores], forgetting: usize, accuracy: usize, tra
 }
 
 /// The histogram of each run, averaged over the runs. An average of the examples' means would hide the tail.
-fn forgetting_counts(runs: &[&LiveScores], forgetting: usize, accuracy: usize, train: usize) -> ForgettingCounts {
+fn forgetting_counts(runs: &[Run<'_>], forgetting: usize, accuracy: usize, train: usize) -> ForgettingCounts {
     let mut never_learned = 0_usize;
     let mut sums: Vec<usize> = Vec::new();
     for run in runs {
-        let (Some(times), Some(right)) = (run.values.get(forgetting), run.values.get(accuracy)) else { continue };
-        for (times, right) in times.iter().zip(right).take(train).filter(|(times, _)| times.is_finite()) {
+        let (Some(times), Some(right)) = (run.values(forgetting), run.values(accuracy)) else { continue };
+        for (times, right) in times.iter().zip(&right).take(train).filter(|(times, _)| times.is_finite()) {
             if *right <= 0.0 {
                 never_learned += 1;
                 continue;
@@ -251,9 +284,13 @@ mod tests {
             class_names: vec!["a".into(), "b".into(), "c".into()],
             ..Examples::default()
         };
-        let runs: Vec<&LiveScores> = views.iter().filter_map(|view| view.scores.as_deref()).collect();
+        let runs: Vec<Run<'_>> = views.iter().filter_map(Run::of).collect();
         let all: Vec<_> = believed(&runs, &examples).into_iter().flatten().map(|b| (b.class, b.runs, b.of)).collect();
         assert_eq!(all, [(0, 1, 2), (0, 2, 2), (2, 1, 1)]);
+    }
+
+    fn seen(runs: &[LiveScores]) -> Vec<Run<'_>> {
+        runs.iter().map(|scores| Run { scores, roles: &[] }).collect()
     }
 
     #[test]
@@ -265,10 +302,10 @@ mod tests {
             predicted: Vec::new(),
         };
         let runs = [run([2.0, 0.0, 9.0], [0.5, 1.0, 0.0]), run([9.0, 1.0, 9.0], [0.0, 0.9, 0.0])];
-        let times = times_forgotten(&runs.iter().collect::<Vec<_>>(), 0, 1, 3);
+        let times = times_forgotten(&seen(&runs), 0, 1, 3);
         // The first was learned in one run only: that run's count stands.
         assert_eq!(times[..2], [2.0, 0.5]);
-        let counts = forgetting_counts(&runs.iter().collect::<Vec<_>>(), 0, 1, 3);
+        let counts = forgetting_counts(&seen(&runs), 0, 1, 3);
         // Per run: 1 and 2 never learned; forgotten 0 times: 1 and 0; once: 0 and 1; twice: 1 and 0.
         assert_eq!(counts, ForgettingCounts { never_learned: 1.5, times: vec![0.5, 0.5, 0.5] });
         assert_eq!(most_forgotten(&times), [(0, 2.0), (1, 0.5)]);
@@ -278,9 +315,9 @@ mod tests {
     fn a_non_finite_run_is_left_out_of_the_means_and_counted() {
         let session = fixture::session();
         let mut views = session.board.snapshot();
-        let before = of("resnet8", &views, &session.scores, &session.examples);
+        let before = of("resnet8", &views, &Ensembles::default(), &session.scores, &session.examples);
         views[0].progress.non_finite = true;
-        let after = of("resnet8", &views, &session.scores, &session.examples);
+        let after = of("resnet8", &views, &Ensembles::default(), &session.scores, &session.examples);
         assert_eq!((before.left_out, after.left_out), (0, 1));
         assert_eq!(after.runs, before.runs - 1);
     }

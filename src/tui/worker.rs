@@ -10,7 +10,7 @@ use super::summary::{self, Summary};
 use crate::analysis::Answer;
 use crate::scores::Harder;
 use crate::study::ReplicateId;
-use crate::train::board::ReplicateView;
+use crate::train::board::{Board, ReplicateView};
 use crate::{Error, Result};
 
 /// What the screen wants to know.
@@ -84,6 +84,7 @@ pub struct Library {
     scores: Arc<Vec<ScoreColumn>>,
     history: Arc<dyn HistorySource>,
     correlate: Arc<Correlate>,
+    board: Arc<Board>,
 }
 
 impl Library {
@@ -94,6 +95,7 @@ impl Library {
             scores: Arc::new(session.scores.clone()),
             history: Arc::clone(&session.history),
             correlate: Arc::clone(&session.correlate),
+            board: Arc::clone(&session.board),
         }
     }
 
@@ -101,7 +103,8 @@ impl Library {
     pub fn answer(&self, question: Question) -> Reply {
         match question {
             Question::Summary { model, views } => {
-                Reply::Summary(Arc::new(summary::of(&model, &views, &self.scores, &self.examples)))
+                let together = self.board.ensembles();
+                Reply::Summary(Arc::new(summary::of(&model, &views, &together, &self.scores, &self.examples)))
             }
             Question::RankRanges { model, score, views } => {
                 let harder = self.scores.get(score).map_or(Harder::High, |score| score.harder);

@@ -64,7 +64,7 @@ fn a_value_that_cannot_be_names_its_key_and_line() {
     assert_says(&error(&SMALL.replace("milestones = [2]", "milestones = [3, 2]"), &[]), &["milestones", "rise"]);
     assert_says(
         &error(&SMALL.replace("limit = 200", "holdout = 0.1"), &[]),
-        &["study.toml:5", "data.holdout", "not yet"],
+        &["study.toml:5", "data.holdout", "observe = \"sweep\""],
     );
     assert_says(&error(SMALL.split("[[model]]").next().unwrap(), &[]), &["at least one [[model]]"]);
 }
@@ -86,9 +86,30 @@ fn a_value_has_its_line_however_the_table_is_written() {
 }
 
 #[test]
-fn what_a_later_version_brings_says_so() {
+fn what_is_held_out_and_noised_must_make_sense() {
     let text = SMALL.replace("name = \"mlp-16x1\"", "name = \"mlp-16x1\"\nholdout = 0.1");
-    assert_says(&error(&text, &[]), &["model.1.holdout", "not yet"]);
+    assert_says(&error(&text, &[]), &["study.toml:19", "model.1.holdout", "observe = \"sweep\""]);
+    let sweep = "train.observe=sweep";
+    assert_says(&error(SMALL, &[sweep, "data.holdout=1.0"]), &["data.holdout", "below 1"]);
+    assert_says(
+        &error(SMALL, &[sweep, "data.retrain={ fraction = -0.5, epochs = 1, lr = 0.1 }"]),
+        &["data.retrain", "from 0"],
+    );
+    assert_says(&error(SMALL, &["data.label_noise={ kind = 'symetric', rate = 0.1 }"]), &["did you mean `symmetric`"]);
+    assert_says(&error(SMALL, &["data.label_noise={ kind = 'pairs', rate = 1.5 }"]), &["data.label_noise", "0 to 1"]);
+    for (noise, reason) in [
+        ("{ kind = 'matrix', rate = 0.5 }", "a row per class"),
+        ("{ kind = 'matrix', rate = 0.5, matrix = [[0.5, 0.4], [0.0, 1.0]] }", "sum to 1"),
+        ("{ kind = 'pairs', rate = 0.5, matrix = [[1.0]] }", "leave it out"),
+    ] {
+        assert_says(&error(SMALL, &[&format!("data.label_noise={noise}")]), &["data.label_noise.matrix", reason]);
+    }
+    let text = format!("{SMALL}consistency = {{}}\n");
+    assert_says(&error(&text, &[]), &["scores.consistency", "[data] holdout"]);
+    let text = format!("{SMALL}holdout_retraining = {{}}\n");
+    assert_says(&error(&text, &[sweep]), &["scores.holdout_retraining", "[data] retrain"]);
+    let config = Config::parse(SMALL, "s", &[sweep.into(), "data.holdout=0.999".into()]).unwrap();
+    assert_says(&Plan::new(&config, 200).unwrap_err().to_string(), &["200 training examples", "hold out less"]);
 }
 
 #[test]
@@ -222,18 +243,24 @@ const SHIPPED: &[Shipped] = &[
         "baldock-cifar10",
         50_000,
         &[
-            ("resnet18-gn", "resnet18-gn", 25, 36, 7_000, 36),
-            ("vgg16-plain", "vgg16-plain", 25, 31, 6_000, 31),
-            ("mlp-2048x7", "mlp-2048x7", 25, 37, 7_250, 37),
+            ("resnet18-gn", "resnet18-gn", 250, 40, 7_000, 40),
+            ("resnet18-gn-all", "resnet18-gn", 25, 36, 7_000, 36),
+            ("vgg16-plain", "vgg16-plain", 250, 35, 6_000, 35),
+            ("vgg16-plain-all", "vgg16-plain", 25, 31, 6_000, 31),
+            ("mlp-2048x7", "mlp-2048x7", 250, 42, 7_250, 42),
+            ("mlp-2048x7-all", "mlp-2048x7", 25, 37, 7_250, 37),
         ],
     ),
     (
         "baldock-fmnist",
         60_000,
         &[
-            ("resnet18-gn", "resnet18-gn", 25, 30, 7_000, 30),
-            ("vgg16-plain", "vgg16-plain", 25, 43, 10_000, 43),
-            ("mlp-2048x7", "mlp-2048x7", 25, 54, 12_500, 54),
+            ("resnet18-gn", "resnet18-gn", 250, 34, 7_000, 34),
+            ("resnet18-gn-all", "resnet18-gn", 25, 30, 7_000, 30),
+            ("vgg16-plain", "vgg16-plain", 250, 48, 10_000, 48),
+            ("vgg16-plain-all", "vgg16-plain", 25, 43, 10_000, 43),
+            ("mlp-2048x7", "mlp-2048x7", 250, 60, 12_500, 60),
+            ("mlp-2048x7-all", "mlp-2048x7", 25, 54, 12_500, 54),
         ],
     ),
     (
@@ -246,6 +273,7 @@ const SHIPPED: &[Shipped] = &[
             ("hinge-gd", "vgg16-plain", 5, 800_000, 800_000, 80),
         ],
     ),
+    ("toy", 1_000, &[("mlp-16x1", "mlp-16x1", 4, 15, 480, 15)]),
     ("vog-cifar10", 50_000, &[("resnet18", "resnet18", 5, 350, 136_850, 350)]),
 ];
 

@@ -75,6 +75,25 @@ fn so_does_one_of_steps_full_batches_and_seldom_looks() {
     kill_at(&[1, 4], &[&settings[..], &["train.observe=sweep"]].concat());
 }
 
+#[test]
+fn so_does_one_of_hold_outs_moments_and_fine_tuning() {
+    let settings = [
+        "data.limit=120",
+        "data.holdout=0.2",
+        "data.retrain={ fraction = 0.1, epochs = 1, lr = 0.01 }",
+        "train.observe=sweep",
+        "train.epochs=4",
+        "model.1.replicates=1",
+        "scores.vog=[{ every = 1 }, { stage = 'late', normalise = 'none' }, { stage = 'early', target = 'predicted' }]",
+        "scores.grand={ epoch = [0, 2] }",
+        "scores.input_margin={}",
+        "scores.holdout_retraining={}",
+        "scores.learned={ against = 'final' }",
+        "scores.agreement={}",
+    ];
+    kill_at(&[0, 1, 3, 4, 5, 9], &settings);
+}
+
 /// Kills a study at some of the stages, each time in a child process and a fresh folder.
 fn kill_at(stages: &[usize], settings: &[&str]) {
     let temp = tempfile::tempdir().unwrap();

@@ -22,6 +22,7 @@ mod nn_candle;
 mod nn_oracles;
 mod program;
 mod recipes;
+mod score_passes;
 mod sharing;
 mod steering;
 mod store;

@@ -157,7 +157,17 @@ fn a_loss_that_is_no_number_is_flagged_and_leaves_means_alone() {
     assert!(of(&all, "net", 0).non_finite && !of(&all, "mlp-16x1", 0).non_finite);
     let views = running.board.snapshot();
     let plan = crate::studies::prepare(dir.path(), &settings).plan;
-    let runs = |model| diffscope::results::model_scores(&views, &plan.scores, model, "train", 200).runs.len();
+    let runs = |model| {
+        diffscope::results::model_scores(
+            diffscope::results::Study { views: &views, ensembles: &diffscope::train::ensembles::Ensembles::default() },
+            &plan.scores,
+            model,
+            diffscope::data::Role::Train,
+            200,
+        )
+        .runs
+        .len()
+    };
     assert_eq!((runs("net"), runs("mlp-16x1")), (0, 2));
     running.crew.end(false);
 }

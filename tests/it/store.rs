@@ -8,11 +8,12 @@ use std::io::Read;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
+use diffscope::data::Role;
 use diffscope::scores::Record;
 use diffscope::store::examples::ExampleTable;
 use diffscope::store::lock::{Claim, ReplicateLock};
 use diffscope::store::record::{EpochLine, ReplicateRecord, State};
-use diffscope::store::replicate::{Role, StoredScore};
+use diffscope::store::replicate::StoredScore;
 use diffscope::store::tensors::Tensor;
 use diffscope::store::{Checkpoint, ReplicateDir};
 use diffscope::study::ReplicateId;
