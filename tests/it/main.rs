@@ -22,6 +22,7 @@ mod nn_candle;
 mod nn_oracles;
 mod program;
 mod recipes;
+mod room;
 mod sharing;
 mod steering;
 mod store;
