@@ -18,6 +18,7 @@ mod kernel_sets;
 mod kernels;
 mod kills;
 mod learner;
+mod looking;
 mod nn_candle;
 mod nn_oracles;
 mod program;
