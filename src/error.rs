@@ -17,7 +17,7 @@ pub enum Error {
         reason: String,
     },
     /// The operating system refused to read or write something.
-    #[error("{}: {source}", path.display())]
+    #[error("{}: {}", path.display(), in_words(source))]
     Io {
         /// The file or folder at fault.
         path: PathBuf,
@@ -57,6 +57,20 @@ impl Error {
     /// The exit code that the command line gives this error.
     pub fn exit_code(&self) -> u8 {
         if matches!(self, Self::Usage(_)) { 2 } else { 1 }
+    }
+}
+
+/// The system's reason; what a person can do something about is said in words.
+fn in_words(error: &std::io::Error) -> String {
+    use std::io::ErrorKind::{AlreadyExists, IsADirectory, NotADirectory, NotFound, PermissionDenied};
+    match error.kind() {
+        NotFound => "there is no such file or folder".into(),
+        NotADirectory | AlreadyExists => {
+            "a file lies where a folder is needed; move it away or name another place".into()
+        }
+        IsADirectory => "this is a folder, and a file is needed".into(),
+        PermissionDenied => "permission denied; change who may use it or name another place".into(),
+        _ => error.to_string(),
     }
 }
 

@@ -10,6 +10,7 @@ use crate::data::{Examples, Role};
 use crate::nn::kernels::observe_logits;
 use crate::scores::{Record, ScoreSpec, Sizes};
 use crate::store::folder::StudyFolder;
+use crate::store::lock;
 use crate::store::record::{ReplicateRecord, STOPPED, State};
 use crate::study::ReplicateId;
 use crate::study::plan::{Plan, ReplicatePlan};
@@ -67,15 +68,30 @@ fn unreadable(mut progress: Progress, error: &Error) -> Progress {
 /// # Errors
 /// A record that cannot be read.
 pub fn progress(folder: &StudyFolder, mut progress: Progress) -> Result<Progress> {
-    if let Some(record) = folder.replicate(&progress.id).record()? {
-        follow(&mut progress, &record);
+    if let Some((record, stopped)) = record_of(folder, &progress.id)? {
+        follow(&mut progress, &record, stopped);
     }
     Ok(progress)
 }
 
-fn follow(progress: &mut Progress, record: &ReplicateRecord) {
+/// A replicate's record, and whether nobody trains it although it says so: its lock is free, or its heartbeat old.
+fn record_of(folder: &StudyFolder, id: &ReplicateId) -> Result<Option<(ReplicateRecord, bool)>> {
+    let dir = folder.replicate(id);
+    let Some(record) = dir.record()? else { return Ok(None) };
+    if record.claims_to_run() && lock::is_abandoned(dir.path()) {
+        // Whoever leaves in good order says so before it lets go of the lock, and whoever comes takes the lock first:
+        // only a record that stands still is that of the dead.
+        let again = dir.record()?.unwrap_or_default();
+        let stopped = again == record || again.is_stopped(crate::store::now());
+        return Ok(Some((again, stopped)));
+    }
+    let stopped = record.is_stopped(crate::store::now());
+    Ok(Some((record, stopped)))
+}
+
+fn follow(progress: &mut Progress, record: &ReplicateRecord, stopped: bool) {
     progress.follow(record);
-    if record.is_stopped(crate::store::now()) {
+    if stopped {
         progress.state = State::Queued;
         progress.epochs_done = record.epochs_committed;
         progress.reason = Some(STOPPED.into());
@@ -88,10 +104,10 @@ fn follow(progress: &mut Progress, record: &ReplicateRecord) {
 /// A file that cannot be read or is not what it should be.
 pub fn view(folder: &StudyFolder, plan: &Plan, examples: &Examples, mut progress: Progress) -> Result<ReplicateView> {
     let (specs, roles) = (&plan.scores, roles(plan, &progress.id, examples));
-    let Some(record) = folder.replicate(&progress.id).record()? else {
+    let Some((record, stopped)) = record_of(folder, &progress.id)? else {
         return Ok(ReplicateView::new(progress, roles));
     };
-    follow(&mut progress, &record);
+    follow(&mut progress, &record, stopped);
     let margins = margins_of(folder, &progress, &roles)?;
     let scores = match progress.state {
         State::Finished => finished(folder, &progress, specs, examples)?,

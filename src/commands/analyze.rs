@@ -6,7 +6,7 @@ use super::{Exit, print};
 use crate::analysis::summary::Replicates;
 use crate::analysis::{self, Analysis, Answer, Input, ModelScores, Options};
 use crate::data::{Examples, Role};
-use crate::error::did_you_mean;
+use crate::error::nearest;
 use crate::results::{self, Study};
 use crate::store::folder::StudyFolder;
 use crate::store::record::State;
@@ -62,7 +62,18 @@ fn find(name: &str) -> Result<&'static Analysis> {
     if LATER.contains(&name) {
         return Err(Error::Usage(format!("analyze {name}: not yet in this version, which answers {known_now}")));
     }
-    let near = did_you_mean(name, known());
+    let base = name.split(['@', '.']).next().unwrap_or(name);
+    if crate::scores::REGISTRY.iter().any(|score| score.name == base) {
+        let advice = format!("`analyze DIR summary --score {name}` tells of it");
+        return Err(Error::Usage(format!("analyze: `{name}` is a score, not a question; {advice}")));
+    }
+    // A part of a name is often all that somebody remembers.
+    let part = || known().chain(LATER).find(|known| name.len() > 2 && (known.contains(name) || name.contains(known)));
+    let near = nearest(name, known().chain(LATER)).or_else(part);
+    let near = near.map_or(String::new(), |near| {
+        let later = if LATER.contains(&near) { ", which is not yet in this version" } else { "" };
+        format!("; did you mean `{near}`{later}?")
+    });
     let line = |analysis: &&Analysis| format!("\n  {:12} {}", analysis.name, analysis.question);
     let lines: String = analysis::REGISTRY.iter().map(line).collect();
     Err(Error::Usage(format!("analyze: no question `{name}`{near}; there are{lines}")))

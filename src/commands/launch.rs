@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use crossbeam_channel::{Receiver, unbounded};
 
+use super::logs::Logs;
 use super::{Exit, disk, screen, status};
 use crate::data::{Dataset, Examples};
 use crate::nn::{CpuKernels, Layout};
@@ -115,6 +116,7 @@ impl Prepared {
     /// # Errors
     /// `Error::Usage` with every difference.
     pub fn check_folder(&self) -> Result<()> {
+        StudyFolder::check_place(&self.dir)?;
         if !StudyFolder::is_study(&self.dir) {
             return Ok(());
         }
@@ -235,8 +237,7 @@ impl Launch {
         let mut notes = vec![prepared.devices.describe(jobs)];
         notes.extend(prepared.plan.warnings());
         notes.extend(prepared.shard.map(|shard| {
-            let (here, all) =
-                (prepared.plan.replicates.len(), prepared.plan.config.models.iter().map(|m| m.replicates).sum::<u32>());
+            let (here, all) = (prepared.plan.replicates.len(), prepared.plan.config.replicates());
             format!("part {shard}: {here} of {all} replicates are trained here; `diffscope open` shows all")
         }));
         let Running { folder, examples, board, crew, events } =
@@ -259,6 +260,7 @@ impl Launch {
                     dataset,
                     jobs,
                     afresh: self.fresh_allowed,
+                    log: Logs::of(&folder, &prepared.plan).news(),
                     notice: (!notes.is_empty()).then(|| notes.join("; ")),
                     ..session
                 },

@@ -9,6 +9,7 @@ pub mod detach;
 pub mod disk;
 pub mod fetch;
 pub mod launch;
+pub mod logs;
 pub mod open;
 pub mod plan_text;
 pub mod run;

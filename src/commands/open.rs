@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use crossbeam_channel::{Sender, unbounded};
 
+use super::logs::Logs;
 use super::{Exit, screen, status};
 use crate::data::{Dataset, Examples};
 use crate::results::{self, Study};
@@ -47,9 +48,12 @@ pub fn open(options: &cli::Open, look: &cli::Screen) -> Result<Exit> {
         let session = screen::session(&folder, &plan, &examples, &board);
         let (tell, events) = unbounded();
         let commands = steer(folder.path().to_path_buf(), tell.clone())?;
-        let follower = Follower::start(folder.clone(), plan.clone(), examples.clone(), board.clone(), tell)?;
+        let mut logs = Logs::of(&folder, &plan);
+        let log = logs.news();
+        let follower = Follower::start(folder.clone(), plan.clone(), examples.clone(), board.clone(), logs, tell)?;
         let session = Session {
             dataset,
+            log,
             notice: missing,
             events: Some(events),
             commands: Some(commands),
@@ -117,6 +121,7 @@ impl Follower {
         plan: Arc<Plan>,
         examples: Arc<Examples>,
         board: Arc<Board>,
+        mut logs: Logs,
         tell: Sender<Event>,
     ) -> Result<Self> {
         let stop = Arc::new(AtomicBool::new(false));
@@ -127,6 +132,9 @@ impl Follower {
                 std::thread::park_timeout(LOOK_EVERY);
                 // A file that is being replaced right now is read again a second later.
                 let _ = refresh(&folder, &plan, &examples, &board);
+                for (id, text) in logs.news() {
+                    let _ = tell.send(Event::Log { id: Some(id), text });
+                }
                 let now = jobs(&folder);
                 if let Some(now) = now.filter(|_| now != known) {
                     let _ = tell.send(Event::Jobs(now));

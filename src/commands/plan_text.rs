@@ -9,7 +9,7 @@ use super::launch::{Prepared, planned};
 use crate::nn::{Kernels, SgdStep};
 use crate::scores::{self, Pass, Record, ScoreSpec};
 use crate::study::Timetable;
-use crate::study::config::{Augment, BatchSize, Loss, ModelConfig, Observe, Recipe};
+use crate::study::config::{Augment, BatchSize, Loss, Observe, Recipe};
 use crate::study::plan::ReplicatePlan;
 use crate::study::recipe::FULL_CHUNK;
 use crate::train::devices::Work;
@@ -18,8 +18,13 @@ use crate::{Error, Result, data};
 
 /// Steps that are timed for the estimate, after one that is not.
 const TIMED_STEPS: usize = 3;
+/// About so many seconds the steps of one model may take: a large one is timed on smaller batches, whose examples take
+/// about the same time each.
+const MOST_S: f64 = 3.0;
+/// Examples of the steps that tell how large the timed batches may be.
+const FEW: usize = 8;
 
-/// The plan in words and numbers.
+/// The plan in words and numbers, but for its time.
 ///
 /// # Errors
 /// A model that cannot be built.
@@ -37,16 +42,8 @@ pub fn describe(prepared: &Prepared, jobs: Option<usize>) -> Result<String> {
         dataset.classes(),
         dataset.source
     );
-    let (mut total, mut longest) = (0.0, 0.0_f64);
-    for model in &plan.config.models {
-        let Some(first) = plan.replicates.iter().find(|replicate| replicate.id.label == model.label()) else {
-            continue;
-        };
-        let seconds = seconds_of(prepared, first)?;
-        let here = plan.replicates.iter().filter(|replicate| replicate.id.label == model.label()).count();
-        total += seconds * here as f64;
-        longest = longest.max(seconds);
-        describe_model(&mut text, prepared, (model, here), first, seconds)?;
+    for first in plan.firsts() {
+        describe_model(&mut text, prepared, first)?;
     }
     for warning in plan.warnings() {
         let _ = writeln!(text, "  note: {warning}");
@@ -56,8 +53,7 @@ pub fn describe(prepared: &Prepared, jobs: Option<usize>) -> Result<String> {
     let _ = writeln!(text, "  scores: {}", names.join(", "));
     let _ = write!(
         text,
-        "  about {} with {jobs} at once (measured just now), {} of disk ({} free), in {}",
-        duration(longest.max(total / jobs as f64)),
+        "  {} of disk ({} free), in {}",
         disk::bytes(disk::needed(prepared)?),
         disk::bytes(disk::free(prepared)?),
         prepared.dir.display()
@@ -65,22 +61,43 @@ pub fn describe(prepared: &Prepared, jobs: Option<usize>) -> Result<String> {
     Ok(text)
 }
 
-fn describe_model(
-    text: &mut String,
-    prepared: &Prepared,
-    (model, here): (&ModelConfig, usize),
-    first: &ReplicatePlan,
-    seconds: f64,
-) -> Result<()> {
-    let parameters = planned(&model.name, &prepared.dataset)?.parameter_count();
+/// How long it will take, from a few real steps of every model; each is told before it is measured, since that may
+/// take some seconds.
+///
+/// # Errors
+/// A device that fails.
+pub fn time(prepared: &Prepared, jobs: Option<usize>, tell: impl Fn(&str)) -> Result<String> {
+    let plan = &prepared.plan;
+    let jobs = prepared.devices.jobs(jobs);
+    let (mut total, mut longest, mut each) = (0.0, 0.0_f64, Vec::new());
+    let models = plan.firsts().count();
+    for (place, first) in plan.firsts().enumerate() {
+        let label = &first.id.label;
+        tell(&format!("measuring a few steps of {label} ({} of {models})", place + 1));
+        let seconds = seconds_of(prepared, first)?;
+        total += seconds * replicates_of(prepared, first) as f64;
+        longest = longest.max(seconds);
+        each.push(format!("{label} {}", duration(seconds)));
+    }
+    let all = duration(longest.max(total / jobs as f64));
+    Ok(format!("  about {all} with {jobs} at once (measured just now); a replicate alone: {}", each.join(", ")))
+}
+
+/// Replicates of the same model that are trained here.
+fn replicates_of(prepared: &Prepared, first: &ReplicatePlan) -> usize {
+    prepared.plan.replicates.iter().filter(|replicate| replicate.id.label == first.id.label).count()
+}
+
+fn describe_model(text: &mut String, prepared: &Prepared, first: &ReplicatePlan) -> Result<()> {
+    let parameters = planned(&first.model, &prepared.dataset)?.parameter_count();
+    let here = replicates_of(prepared, first);
     let plural = if here == 1 { "" } else { "s" };
     let _ = writeln!(
         text,
-        "  {}: {here} replicate{plural} of {} ({parameters} parameters), first seed {:016x}, {} each",
-        model.label(),
-        model.name,
-        first.key.seed(),
-        duration(seconds)
+        "  {}: {here} replicate{plural} of {} ({parameters} parameters), first seed {:016x}",
+        first.id.label,
+        first.model,
+        first.key.seed()
     );
     let _ = writeln!(text, "    {}; {}", course(first, prepared.dataset.train), schedule(&first.recipe));
     let _ = writeln!(text, "    passes: {}", passes(first, &prepared.plan.scores));
@@ -189,22 +206,28 @@ fn seconds_per_example<K: Kernels>(prepared: &Prepared, replicate: &ReplicatePla
     let mut learner = Learner::new(kernels, &model, dataset.shape, dataset.classes())?;
     learner.initialise(&replicate.key, recipe.norm_init)?;
     let order = data::order(&replicate.key, 1, dataset.train);
-    let batch = order.get(..recipe.batch_size.at_once().min(order.len())).unwrap_or(&order);
-    let mut labels = Vec::new();
-    dataset.labels_at(batch, &mut labels);
-    let (mut views, mut seen, mut logits) = (Vec::new(), Record::default(), Vec::new());
+    let whole = recipe.batch_size.at_once().min(order.len());
+    let (mut labels, mut views, mut seen, mut logits) = (Vec::new(), Vec::new(), Record::default(), Vec::new());
     let sgd = SgdStep { rate: 0.0, momentum: 0.0, weight_decay: 0.0 };
-    let mut training = Instant::now();
-    for step in 0..=TIMED_STEPS {
-        if step == 1 {
-            training = Instant::now();
+    // Seconds for an example in a few steps on so many of them, after one that is not timed.
+    let mut per_example = |learner: &mut Learner<K>, batch: &[u32], steps: usize| {
+        dataset.labels_at(batch, &mut labels);
+        let mut start = Instant::now();
+        for step in 0..=steps {
+            if step == 1 {
+                start = Instant::now();
+            }
+            data::draw_views(batch, recipe.augment, &replicate.key, 1, &mut views);
+            let images = Images::Of { positions: batch, views: &views };
+            learner.train_step(images, &labels, recipe.loss.into(), sgd)?;
+            learner.take_record(&mut seen)?;
         }
-        data::draw_views(batch, recipe.augment, &replicate.key, 1, &mut views);
-        let images = Images::Of { positions: batch, views: &views };
-        learner.train_step(images, &labels, recipe.loss.into(), sgd)?;
-        learner.take_record(&mut seen)?;
-    }
-    let per_trained = training.elapsed().as_secs_f64() / (TIMED_STEPS * batch.len()) as f64;
+        Ok::<f64, Error>(start.elapsed().as_secs_f64() / (steps * batch.len()) as f64)
+    };
+    let few = order.get(..FEW.min(whole)).unwrap_or(&order);
+    let roughly = per_example(&mut learner, few, 1)?;
+    let batch = order.get(..timed_batch(roughly, whole)).unwrap_or(&order);
+    let per_trained = per_example(&mut learner, batch, TIMED_STEPS)?;
     let mut per_evaluated = 0.0;
     for _ in 0..2 {
         let start = Instant::now();
@@ -213,6 +236,12 @@ fn seconds_per_example<K: Kernels>(prepared: &Prepared, replicate: &ReplicatePla
         per_evaluated = start.elapsed().as_secs_f64() / batch.len() as f64;
     }
     Ok((per_trained, per_evaluated))
+}
+
+/// How many examples of a batch can be timed, where one takes about so many seconds.
+fn timed_batch(seconds: f64, whole: usize) -> usize {
+    let fit = MOST_S / ((TIMED_STEPS + 1) as f64 * seconds);
+    (fit as usize).max(FEW).min(whole)
 }
 
 /// A duration for people, such as `2 h 05 min`.
@@ -227,6 +256,12 @@ pub fn duration(seconds: f64) -> String {
 
 #[cfg(test)]
 mod tests {
+    #[test]
+    fn a_fast_model_is_timed_on_its_whole_batch_and_a_slow_one_on_what_fits() {
+        let sizes = [(0.0, 128), (1e-4, 128), (0.01, 128), (5.0, 128), (5.0, 3)];
+        assert_eq!(sizes.map(|(seconds, whole)| super::timed_batch(seconds, whole)), [128, 128, 75, 8, 3]);
+    }
+
     #[test]
     fn durations_read_well() {
         let texts = [0.4, 119.0, 150.0, 7_500.0].map(super::duration);

@@ -24,7 +24,9 @@ pub fn run(options: &cli::Run, screen: &cli::Screen) -> Result<Exit> {
     }
     if options.dry_run {
         prepared.check_folder()?;
-        super::print(&plan_text::describe(&prepared, options.jobs.map(usize::from))?)?;
+        let jobs = options.jobs.map(usize::from);
+        super::print(&plan_text::describe(&prepared, jobs)?)?;
+        super::print(&plan_text::time(&prepared, jobs, |line| eprintln!("diffscope: {line}"))?)?;
         return Ok(Exit::Done);
     }
     if options.detach && !detach::is_detached() {

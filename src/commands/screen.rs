@@ -24,14 +24,15 @@ struct FolderHistory {
 }
 
 impl HistorySource for FolderHistory {
-    fn history(&self, id: &ReplicateId, example: usize) -> Result<History> {
+    fn history(&self, id: &ReplicateId, example: usize, epochs: u32) -> Result<History> {
         let dir = self.folder.replicate(id);
-        let Some(record) = dir.record()?.filter(|record| record.epochs_done > 0 && example < record.observed) else {
+        // The record may be a second older than the rows: it says who is observed, not how often.
+        if dir.record()?.is_none_or(|record| example >= record.observed) {
             return Ok(History::default());
-        };
+        }
         let Some(observations) = dir.open_observations()? else { return Ok(History::default()) };
         let planned = self.plan.replicates.iter().find(|replicate| replicate.id == *id);
-        let rows = planned.map_or(0, |replicate| replicate.timetable.rows_after(record.epochs_done));
+        let rows = planned.map_or(0, |replicate| replicate.timetable.rows_after(epochs));
         let history = observations.history(example, rows as usize)?;
         Ok(History { margin: history.margin, predicted: history.predicted })
     }
@@ -72,6 +73,7 @@ pub fn session(folder: &StudyFolder, plan: &Arc<Plan>, examples: &Arc<Examples>,
         history: Arc::new(FolderHistory { folder: folder.clone(), plan: plan.clone() }),
         correlate: Arc::new(correlate),
         afresh: false,
+        log: Vec::new(),
         notice: None,
     }
 }

@@ -7,6 +7,7 @@ use crate::analysis::{Cell, Table};
 use crate::data::Examples;
 use crate::results;
 use crate::results::Study;
+use crate::store::Control;
 use crate::store::folder::StudyFolder;
 use crate::store::record::State;
 use crate::study::Plan;
@@ -23,15 +24,23 @@ pub fn status(options: &cli::Status) -> Result<Exit> {
     let progress = results::all_progress(&folder, &plan);
     if options.json {
         let value = serde_json::json!({
-            "study": plan.config.name, "version": VERSION, "dir": folder.path(),
+            "study": plan.config.name, "version": VERSION, "dir": folder.path(), "jobs": jobs_of(&folder, &progress),
             "replicates": progress.iter().map(as_json).collect::<Vec<_>>(),
         });
         print(&format!("{value:#}"))?;
     } else {
         print(&format!("{}\n{}", plan.config.name, table(&progress).text()))?;
-        print(&counts(&progress))?;
+        let jobs =
+            jobs_of(&folder, &progress).map_or_else(String::new, |jobs| format!("; {jobs} at once in each process"));
+        print(&(counts(&progress) + &jobs))?;
     }
     Ok(Exit::Done)
+}
+
+/// Replicates that each process trains at once, while one does.
+fn jobs_of(folder: &StudyFolder, progress: &[Progress]) -> Option<usize> {
+    let trained = progress.iter().any(Progress::is_under_way);
+    Control::read(folder.path()).ok().filter(|_| trained)?.jobs
 }
 
 fn as_json(progress: &Progress) -> serde_json::Value {
@@ -82,6 +91,13 @@ pub fn closing_text(folder: &StudyFolder, study: Study<'_>, plan: &Plan, example
     let progress: Vec<Progress> = study.views.iter().map(|view| view.progress.clone()).collect();
     let dir = folder.path().display();
     let mut text = format!("{}\n{}\n", table(&progress).text(), counts(&progress));
+    let (here, all) = (plan.replicates.len(), plan.config.replicates());
+    if here < all {
+        let _ = writeln!(
+            text,
+            "All numbers here are of this part of the study, {here} of its {all} replicates; `diffscope status {dir}` counts all."
+        );
+    }
     if progress.iter().any(|progress| progress.state == State::Finished) {
         let answer = super::analyze::summary(study, plan, examples);
         for table in &answer.tables {

@@ -1,8 +1,8 @@
 //! What do people want of a study that is being trained? `control.json` says it, to every process that trains it.
 //!
 //! It is the desired state, not a list of commands: whoever trains looks at it every second and does what differs from
-//! what it saw before. The counters of a replicate are for what can be asked again and again: each grows by one with
-//! each wish. Writers in several processes take turns; a file that is not valid is never overwritten.
+//! what it saw before. The counters are for what can be asked again and again: each grows by one with each wish. Writers
+//! in several processes take turns; a file that is not valid is never overwritten.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -56,6 +56,8 @@ pub struct Control {
     pub paused: bool,
     /// Training is to end.
     pub stop: Stop,
+    /// Grows with each wish to end: it is meant for those who train then, not for who comes later.
+    pub ends: u32,
     /// Wishes for single replicates, by `<label>/<index>`.
     pub replicates: BTreeMap<String, Wish>,
 }
@@ -135,6 +137,11 @@ impl Control {
     /// Whether a replicate is wanted paused.
     pub fn pauses(&self, id: &ReplicateId) -> bool {
         self.wish(id).paused.unwrap_or(self.paused)
+    }
+
+    /// Asks those who train now to end.
+    pub fn end(&mut self, stop: Stop) {
+        (self.stop, self.ends) = (stop, self.ends.wrapping_add(1));
     }
 
     /// Pauses all replicates or lets all go on, whatever was wanted of single ones.

@@ -84,6 +84,7 @@ impl StudyFolder {
     /// # Errors
     /// `Error::Usage` where the folder holds a study or anything else.
     pub fn create(path: &Path, record: &StudyRecord) -> Result<Self> {
+        Self::check_place(path)?;
         std::fs::create_dir_all(path).map_err(Error::io(path))?;
         if Self::is_study(path) {
             return Err(Error::Usage(format!("{}: there is a study already; open or resume it", path.display())));
@@ -118,6 +119,7 @@ impl StudyFolder {
     /// # Errors
     /// A missing folder, one that is no study, or a damaged `study.toml`.
     pub fn open(path: &Path) -> Result<Self> {
+        Self::check_place(path)?;
         if !path.try_exists().map_err(Error::io(path))? {
             return Err(Error::file(path, "no such folder"));
         }
@@ -134,6 +136,23 @@ impl StudyFolder {
         // The labels become paths: a config that was changed by hand is trusted no more than a new one.
         validate::check(&record.config).map_err(|problem| Error::file(&file, problem.to_string()))?;
         Ok(Self { path: path.to_path_buf(), record })
+    }
+
+    /// Refuses a place that cannot be a folder: a file lies there, or on the way there.
+    ///
+    /// # Errors
+    /// `Error::Usage` that names the file.
+    pub fn check_place(path: &Path) -> Result<()> {
+        match path.ancestors().find(|there| there.exists()).filter(|there| !there.is_dir()) {
+            None => Ok(()),
+            Some(file) if file == path => {
+                Err(Error::Usage(format!("{}: this is a file; a study is a folder: name another", path.display())))
+            }
+            Some(file) => {
+                let (path, file) = (path.display(), file.display());
+                Err(Error::Usage(format!("{path}: {file} is a file; a study is a folder: name another")))
+            }
+        }
     }
 
     /// Whether a folder holds a study.
@@ -308,6 +327,14 @@ mod tests {
         let error = |path: &Path| StudyFolder::open(path).unwrap_err().to_string();
         assert!(error(&folder.path().join("nowhere")).contains("nowhere: no such folder"));
         assert!(error(folder.path()).contains("not a study"));
+        let file = folder.path().join("notes");
+        std::fs::write(&file, b"").unwrap();
+        for place in [file.clone(), file.join("deep/study")] {
+            let refused = StudyFolder::create(&place, &record()).unwrap_err();
+            assert_eq!((refused.to_string(), refused.exit_code()), (error(&place), 2));
+            assert!(refused.to_string().contains("is a file; a study is a folder"), "{refused}");
+        }
+        std::fs::remove_file(file).unwrap();
         std::fs::write(folder.path().join(".study.toml.tmp"), b"half").unwrap();
         StudyFolder::create(folder.path(), &record()).unwrap();
         std::fs::write(folder.path().join("study.toml"), b"diffscope = \"1\"\nnumerics = \"x\"\n").unwrap();

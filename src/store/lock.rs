@@ -8,10 +8,16 @@ use std::fs::{File, OpenOptions, TryLockError};
 use std::hash::{BuildHasher, RandomState};
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use crate::{Error, Result};
+
+/// How often a claim asks: whoever only looks whether a replicate is abandoned holds its lock for a moment.
+const TRIES: usize = 4;
+/// Between two of them.
+const PAUSE: Duration = Duration::from_millis(15);
 
 /// Who holds a lock, as its file says.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,6 +36,10 @@ impl Owner {
         let nonce = RandomState::new().hash_one(std::process::id());
         let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
         Self { host, pid: std::process::id(), nonce: format!("{nonce:016x}") }
+    }
+
+    fn is_of_this_machine(&self) -> bool {
+        self.host == rustix::system::uname().nodename().to_string_lossy()
     }
 
     fn read(file: &mut File) -> Option<Self> {
@@ -98,7 +108,7 @@ impl ReplicateLock {
         let path = folder.join("lock");
         let open = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path);
         let mut file = open.map_err(Error::io(&path))?;
-        let locked = file.try_lock();
+        let locked = ask(&file);
         if !is_granted(&path, locked, lockless)? {
             return Ok(Claim::Theirs(Owner::read(&mut file).unwrap_or_default()));
         }
@@ -117,6 +127,25 @@ impl ReplicateLock {
     pub fn owner(&self) -> &Owner {
         &self.owner
     }
+}
+
+/// Asks for a lock, a few times: somebody may only be looking.
+fn ask(file: &File) -> Result<(), TryLockError> {
+    for _ in 1..TRIES {
+        match file.try_lock() {
+            Err(TryLockError::WouldBlock) => std::thread::sleep(PAUSE),
+            answer => return answer,
+        }
+    }
+    file.try_lock()
+}
+
+/// Whether the replicate in `folder` was last trained on this machine, by a process that has let go of it or died. False
+/// where that cannot be told: no lock, or one of another machine, on which this system may not know who holds it.
+pub fn is_abandoned(folder: &Path) -> bool {
+    let Ok(mut file) = File::open(folder.join("lock")) else { return false };
+    // A shared lock: two who look do not see each other, and who comes to train asks again.
+    Owner::read(&mut file).is_some_and(|owner| owner.is_of_this_machine()) && file.try_lock_shared().is_ok()
 }
 
 /// What the system's answer to a request for a lock means; false: somebody else has it.
@@ -183,6 +212,26 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("lock"), vec![b'x'; 5000]).unwrap();
         assert!(ours(folder.path()).still_owned());
+    }
+
+    #[test]
+    fn a_replicate_is_abandoned_when_its_lock_is_free_and_looking_keeps_nobody_out() {
+        let folder = tempfile::tempdir().unwrap();
+        assert!(!is_abandoned(folder.path()), "nobody ever trained it");
+        let lock = ours(folder.path());
+        assert!(!is_abandoned(folder.path()));
+        drop(lock);
+        assert!(is_abandoned(folder.path()));
+        std::thread::scope(|scope| {
+            let looks = scope.spawn(|| (0..2000).filter(|_| is_abandoned(folder.path())).count());
+            for _ in 0..50 {
+                drop(ours(folder.path()));
+            }
+            looks.join().unwrap();
+        });
+        let other = Owner { host: "elsewhere".into(), ..Owner::ours() };
+        std::fs::write(folder.path().join("lock"), serde_json::to_vec(&other).unwrap()).unwrap();
+        assert!(!is_abandoned(folder.path()), "the other machine's locks are not ours to judge");
     }
 
     #[test]

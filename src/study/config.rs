@@ -210,7 +210,7 @@ impl Config {
         let text = std::fs::read_to_string(path).map_err(|error| {
             Error::Usage(match error.kind() {
                 std::io::ErrorKind::NotFound => format!("{}: no such config file", path.display()),
-                _ => format!("{}: {error}", path.display()),
+                _ => Error::io(path)(error).to_string(),
             })
         })?;
         let mut config = Self::parse(&text, &path.display().to_string(), settings)?;
@@ -223,6 +223,11 @@ impl Config {
             config.data.path = Some(std::path::absolute(&path).map_err(Error::io(&path))?);
         }
         Ok(config)
+    }
+
+    /// Replicates of all models.
+    pub fn replicates(&self) -> usize {
+        self.models.iter().map(|model| model.replicates as usize).sum()
     }
 
     /// Parses a config's text; `name` stands for the file in messages.

@@ -3,14 +3,17 @@
 //! One thread per running replicate, at most `jobs` at once. A replicate's panic or error ends that replicate alone;
 //! a disk that takes nothing any more halts all of them.
 
+mod rests;
+
 use std::collections::{HashMap, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, select, tick, unbounded};
 
+use self::rests::{Rests, WAITS};
 use super::events::{Command, Event, Target};
 use super::replicate::{Context, Outcome};
 use super::steer::{Leave, Steer};
@@ -43,8 +46,16 @@ impl Crew {
     /// # Errors
     /// A folder that cannot be written; when the system gives no thread.
     pub fn start(context: Context, jobs: usize, trainer: Trainer) -> Result<Self> {
+        Self::patient(context, jobs, trainer, WAITS)
+    }
+
+    /// The same; a replicate that alone finds no room on its device rests so long after each try.
+    ///
+    /// # Errors
+    /// As [`Crew::start`].
+    pub fn patient(context: Context, jobs: usize, trainer: Trainer, waits: &[Duration]) -> Result<Self> {
         let (commands, inbox) = unbounded();
-        let mut manager = Manager::new(context, jobs, trainer)?;
+        let mut manager = Manager::new(context, jobs, trainer, Rests::new(waits))?;
         let manager = std::thread::Builder::new()
             .name("manager".into())
             .spawn(move || manager.work(&inbox))
@@ -76,6 +87,8 @@ struct Manager {
     trainer: Trainer,
     posts: Vec<Post>,
     waiting: VecDeque<ReplicateId>,
+    /// Those that wait for room on a full device.
+    rests: Rests,
     /// Trained by other processes on the same folder; asked for again now and then.
     elsewhere: Vec<ReplicateId>,
     /// Who was last told to train a replicate elsewhere.
@@ -91,7 +104,7 @@ struct Manager {
 }
 
 impl Manager {
-    fn new(context: Context, jobs: usize, trainer: Trainer) -> Result<Self> {
+    fn new(context: Context, jobs: usize, trainer: Trainer, rests: Rests) -> Result<Self> {
         let views = context.board.snapshot();
         let state = |id: &ReplicateId| {
             let known = views.iter().find(|view| view.progress.id == *id).map(|view| view.progress.state);
@@ -118,6 +131,7 @@ impl Manager {
             trainer,
             posts,
             waiting,
+            rests,
             elsewhere,
             owners,
             wishes,
@@ -135,6 +149,9 @@ impl Manager {
         let done = self.done.1.clone();
         let (look, again) = (tick(LOOK), tick(ASK_AGAIN));
         loop {
+            for id in self.rests.rested(Instant::now()) {
+                self.waiting.push_front(id);
+            }
             self.fill_jobs();
             self.tell_if_idle();
             if self.quitting && self.running == 0 {
@@ -162,7 +179,8 @@ impl Manager {
 
     /// Once, until something is launched again: what is paused may go on, and what is trained elsewhere may come here.
     fn tell_if_idle(&mut self) {
-        let nothing = self.elsewhere.is_empty() && self.posts.iter().all(|post| post.state != State::Paused);
+        let paused = self.posts.iter().any(|post| post.state == State::Paused);
+        let nothing = self.elsewhere.is_empty() && self.rests.is_empty() && !paused;
         let idle = self.running == 0 && (self.quitting || nothing);
         if idle && !self.idle {
             self.tell(Event::Idle);
@@ -269,27 +287,13 @@ impl Manager {
         }
         let running = self.posts.iter().filter(|post| post.state == State::Running);
         running.for_each(|post| post.steer.leave(Leave::Now));
-        for id in self.waiting.clone() {
+        let resting = self.rests.wake_all();
+        for id in self.waiting.clone().into_iter().chain(resting) {
             self.hold(&id, "waits until the folder can be written again");
         }
         let reason =
             format!("{error}: training stopped, nothing finished is lost. Make room or make the folder writable");
         self.tell(Event::Halted { reason });
-    }
-
-    /// A device is full: fewer replicates at once from now on, and this one waits; alone, it can never fit.
-    fn shrink(&mut self, id: &ReplicateId, reason: &str) {
-        let crowd = self.post(id).map_or(0, |post| post.crowd);
-        if crowd <= 1 {
-            self.fail(id, &format!("out of memory, although nothing ran beside it: {reason}"));
-            return;
-        }
-        self.jobs = self.jobs.min(crowd - 1);
-        self.tell(Event::Jobs(self.jobs));
-        self.waiting.push_front(id.clone());
-        let waits = format!("out of memory with {crowd} at once: {} at once from now on; it waits its turn", self.jobs);
-        self.tell(Event::Log { id: Some(id.clone()), text: format!("{waits} ({reason})") });
-        self.write_and_announce(id, State::Queued, &waits);
     }
 
     fn obey(&mut self, command: Command) {
@@ -343,7 +347,7 @@ impl Manager {
         match self.state(id) {
             Some(State::Running) => self.steer(id, |steer| steer.leave(Leave::Skip)),
             Some(State::Queued | State::Paused | State::Failed) => {
-                self.waiting.retain(|waiting| waiting != id);
+                self.unqueue(id);
                 self.write_and_announce(id, State::Skipped, "skipped by request");
             }
             _ => {}
@@ -360,7 +364,7 @@ impl Manager {
 
     fn next(&mut self, id: &ReplicateId) {
         if self.state(id) == Some(State::Queued) {
-            self.waiting.retain(|waiting| waiting != id);
+            self.unqueue(id);
             self.waiting.push_front(id.clone());
         }
     }
@@ -370,16 +374,27 @@ impl Manager {
         for post in self.posts.iter().filter(|post| post.state == State::Running) {
             post.steer.leave(leave);
         }
+        // Nobody is left to try again.
+        for id in self.rests.wake_all() {
+            self.write_and_announce(&id, State::Queued, STOPPED);
+        }
+    }
+
+    /// Takes a replicate from where it waits for its turn or for room.
+    fn unqueue(&mut self, id: &ReplicateId) {
+        self.waiting.retain(|waiting| waiting != id);
+        self.rests.wake(id);
     }
 
     fn hold(&mut self, id: &ReplicateId, reason: &str) {
-        self.waiting.retain(|waiting| waiting != id);
+        self.unqueue(id);
         self.set(id, State::Paused);
         self.announce(id, State::Paused, Some(reason.to_owned()));
     }
 
     fn queue(&mut self, id: &ReplicateId) {
         self.halted = false;
+        self.rests.forget(id);
         self.waiting.push_back(id.clone());
         self.set(id, State::Queued);
         self.announce(id, State::Queued, None);

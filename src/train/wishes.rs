@@ -33,7 +33,8 @@ pub(super) struct News {
 
 impl Wishes {
     /// Joins the study. The first process there forgets what earlier ones were asked for; a later one takes part in
-    /// what is wanted now, but for the number of jobs and an end, which were meant for those before it.
+    /// what is wanted now, but for the number of jobs and an end, which were meant for those before it. It leaves them
+    /// in the file: those before it may not have looked yet.
     ///
     /// # Errors
     /// A folder that cannot be written.
@@ -41,12 +42,9 @@ impl Wishes {
         let fresh = Control { jobs: Some(jobs), ..Control::default() };
         let presence = Presence::join(&study, || fresh.replace(&study))?;
         let mut wishes = Self { study, ids, seen: Control::default(), trouble: None, _presence: presence };
-        let now = Control::read(&wishes.study).and_then(|now| match now.stop {
-            Stop::None => Ok(now),
-            _ => Control::update(&wishes.study, |control| control.stop = Stop::None),
-        });
+        let now = Control::read(&wishes.study);
         if let Ok(now) = &now {
-            wishes.seen.jobs = now.jobs;
+            (wishes.seen.jobs, wishes.seen.stop, wishes.seen.ends) = (now.jobs, now.stop, now.ends);
         }
         let news = wishes.take(now);
         Ok((wishes, news))
@@ -66,6 +64,15 @@ impl Wishes {
         // Obeyed already: only what differs from it is news.
         wish(&mut self.seen, command);
         let now = Control::update(&self.study, |control| wish(control, command));
+        self.take(now)
+    }
+
+    /// Tells others that no more than these run at once from now on; returns what they want. A smaller number that
+    /// they were asked for stays.
+    pub fn lower(&mut self, jobs: usize) -> News {
+        let lower = |control: &mut Control| control.jobs = Some(control.jobs.map_or(jobs, |now| now.min(jobs)));
+        lower(&mut self.seen);
+        let now = Control::update(&self.study, lower);
         self.take(now)
     }
 
@@ -120,8 +127,8 @@ pub fn wish(control: &mut Control, command: &Command) {
             wish.next = wish.next.wrapping_add(1);
         }
         Command::Jobs(jobs) => control.jobs = Some(*jobs),
-        Command::Quit { after_epoch: true } => control.stop = Stop::AfterEpoch,
-        Command::Quit { after_epoch: false } => control.stop = Stop::Now,
+        Command::Quit { after_epoch: true } => control.end(Stop::AfterEpoch),
+        Command::Quit { after_epoch: false } => control.end(Stop::Now),
     }
 }
 
@@ -149,7 +156,7 @@ fn between(old: &Control, new: &Control, ids: &[ReplicateId]) -> Vec<Command> {
         commands.extend(new.jobs.map(Command::Jobs));
     }
     match new.stop {
-        stop if stop == old.stop => {}
+        stop if stop == old.stop && new.ends == old.ends => {}
         Stop::None => {}
         Stop::AfterEpoch => commands.push(Command::Quit { after_epoch: true }),
         Stop::Now => commands.push(Command::Quit { after_epoch: false }),
@@ -207,14 +214,32 @@ mod tests {
         assert_eq!(news, News::default());
         assert_eq!(Control::read(folder.path()).unwrap(), Control { jobs: Some(2), ..Control::default() });
         assert_eq!(first.tell(&Command::Pause(one(1))), News::default());
-        Control::update(folder.path(), |control| control.stop = Stop::AfterEpoch).unwrap();
+        Control::update(folder.path(), |control| wish(control, &Command::Quit { after_epoch: true })).unwrap();
         let (mut second, news) = Wishes::start(study(), ids(), 1).unwrap();
         assert_eq!(news.commands, [Command::Pause(one(1))], "neither the jobs nor the end of those before it");
         assert!(second.pauses(&id(1)) && !second.pauses(&id(0)));
+        let end = Command::Quit { after_epoch: true };
+        assert_eq!(first.look().commands, vec![end.clone()], "an end that was asked for just before is not lost");
+        assert_eq!(second.look(), News::default());
+        Control::update(folder.path(), |control| wish(control, &end)).unwrap();
+        assert_eq!((first.look().commands, second.look().commands), (vec![end.clone()], vec![end]), "the same again");
         assert_eq!(second.tell(&Command::Jobs(4)), News::default());
         assert_eq!(first.look().commands, [Command::Jobs(4)]);
         assert_eq!(first.tell(&Command::Quit { after_epoch: false }), News::default());
         assert_eq!(second.look(), News::default(), "whoever leaves leaves alone");
+    }
+
+    #[test]
+    fn fewer_at_once_are_told_to_all_and_a_smaller_wish_stays() {
+        let folder = tempfile::tempdir().unwrap();
+        let (mut first, _) = Wishes::start(folder.path().to_path_buf(), ids(), 4).unwrap();
+        let (mut second, _) = Wishes::start(folder.path().to_path_buf(), ids(), 4).unwrap();
+        assert_eq!(first.lower(3), News::default());
+        assert_eq!(Control::read(folder.path()).unwrap().jobs, Some(3));
+        assert_eq!((first.look(), second.look().commands), (News::default(), vec![Command::Jobs(3)]));
+        Control::update(folder.path(), |control| control.jobs = Some(1)).unwrap();
+        assert_eq!(first.lower(2).commands, [Command::Jobs(1)], "what `ctl` asked for meanwhile");
+        assert_eq!(Control::read(folder.path()).unwrap().jobs, Some(1));
     }
 
     #[test]

@@ -14,7 +14,7 @@ use super::keys::Context;
 use super::pictures::Mode;
 use super::session::Session;
 use super::story::Story;
-use super::summary::Summary;
+use super::summary::{Believed, Summary};
 use super::tabs::{Tab, correlation, examples, train};
 use super::theme::Theme;
 use super::worker::{Question, Reply};
@@ -80,6 +80,13 @@ pub struct LogLine {
     pub text: String,
 }
 
+impl LogLine {
+    /// A replicate's line: among those of others it needs its name.
+    fn of(id: ReplicateId, text: &str) -> Self {
+        Self { text: format!("{id}: {text}"), id: Some(id) }
+    }
+}
+
 /// The runs behind a summary: epochs done, and whether a loss was non-finite.
 type Behind = Vec<(ReplicateId, u32, bool)>;
 
@@ -143,7 +150,8 @@ pub struct App {
 
 impl App {
     /// The state at the start; reads the board once.
-    pub fn new(session: Session, theme: Theme, pictures: Mode) -> Self {
+    pub fn new(mut session: Session, theme: Theme, pictures: Mode) -> Self {
+        let past = std::mem::take(&mut session.log);
         let mut app = Self {
             theme,
             pictures,
@@ -161,7 +169,7 @@ impl App {
             correlation: correlation::Correlation::default(),
             overlay: None,
             message: session.notice.clone().map(|notice| (notice, None)),
-            log: VecDeque::new(),
+            log: past.into_iter().rev().take(LOG_LINES).rev().map(|(id, text)| LogLine::of(id, &text)).collect(),
             jobs: session.jobs.max(1),
             ending: false,
             gpus: Vec::new(),
@@ -260,10 +268,9 @@ impl App {
         let behind: Vec<_> = of_model()
             .filter_map(|v| Some((v.progress.id.clone(), v.scores.as_ref()?.epoch, v.progress.non_finite)))
             .collect();
-        let observed: Vec<_> = of_model()
-            .filter(|view| view.progress.epochs_done > 0 && !view.progress.non_finite)
-            .map(|view| (view.progress.id.clone(), view.progress.epochs_done))
-            .collect();
+        // The epochs behind the scores: the story of an example ends where its numbers do.
+        let observed: Vec<_> =
+            behind.iter().filter(|(.., non_finite)| !non_finite).map(|(id, epoch, _)| (id.clone(), *epoch)).collect();
         let finished = of_model().filter(|view| view.progress.state == State::Finished).count();
         let views = Arc::clone(&self.views);
         if behind != self.asked_summary {
@@ -283,9 +290,8 @@ impl App {
         if let Some(example) = self.example
             && self.asked_story.as_ref() != Some(&(example, observed.clone()))
         {
-            let runs = observed.iter().map(|(id, _)| id.clone()).collect();
-            self.asked_story = Some((example, observed));
-            self.effects.push(Effect::Ask(Question::Story { example, runs }));
+            self.asked_story = Some((example, observed.clone()));
+            self.effects.push(Effect::Ask(Question::Story { example, runs: observed }));
         }
         let wanted = (model.clone(), finished);
         let known = self.correlations.get(&model).is_some_and(|(known, _)| *known == finished);
@@ -336,7 +342,8 @@ impl App {
                 ),
                 id: Some(id),
             },
-            Event::Log { id, text } => LogLine { id, text },
+            Event::Log { id: Some(id), text } => LogLine::of(id, &text),
+            Event::Log { id: None, text } => LogLine { id: None, text },
             Event::Jobs(jobs) => {
                 self.jobs = jobs;
                 LogLine {
@@ -389,6 +396,11 @@ impl App {
     /// What is known of the selected model.
     pub fn summary(&self) -> Option<&Arc<Summary>> {
         self.summaries.get(self.model_name()?)
+    }
+
+    /// What the selected model's runs take an example for: the same on every pane.
+    pub fn believed(&self, example: usize) -> Option<Believed> {
+        self.summary()?.believed.get(example).copied().flatten()
     }
 
     /// The story of the selected example, once it is told.

@@ -102,7 +102,8 @@ fn header(app: &App, buf: &mut Buffer, area: Rect) {
     let mut left =
         vec![Span::raw(" "), Span::styled(format::fit(&app.session.name, usize::from(room / 2)), theme.strong())];
     left.extend(counts(app));
-    left.extend(models(app));
+    let used: usize = left.iter().map(Span::width).sum();
+    left.extend(models(app, usize::from(room).saturating_sub(used)));
     line(buf, area.x, area.y, room, whole_parts(left, room));
 }
 
@@ -134,10 +135,19 @@ fn counts(app: &App) -> Vec<Span<'static>> {
     parts
 }
 
-fn models(app: &App) -> Vec<Span<'static>> {
+/// The models with their runs, as many as there is room for; those left out are counted.
+fn models(app: &App, room: usize) -> Vec<Span<'static>> {
     let of = |model: &str| app.views.iter().filter(|view| view.progress.id.label == model).count();
-    let part = |model: &String| Span::styled(format!("   {model} ×{}", of(model)), app.theme.dim());
-    app.models.iter().map(part).collect()
+    let span = |text: String| Span::styled(text, app.theme.dim());
+    let parts: Vec<Span> = app.models.iter().map(|model| span(format!("   {model} ×{}", of(model)))).collect();
+    let more = |shown: usize| match (shown, parts.len() - shown) {
+        (_, 0) => None,
+        (0, left) => Some(span(format!("   {}", format::plural(left, "model", "models")))),
+        (_, left) => Some(span(format!("   +{left} more"))),
+    };
+    let shown = |count: usize| parts.iter().take(count).cloned().chain(more(count)).collect::<Vec<_>>();
+    let fits = |spans: &Vec<Span>| spans.iter().map(Span::width).sum::<usize>() <= room;
+    (0..=parts.len()).rev().map(shown).find(fits).unwrap_or_default()
 }
 
 fn tab_line(app: &App, view: &mut View, buf: &mut Buffer, y: u16) {

@@ -33,8 +33,9 @@ pub struct History {
 
 /// Where the history of an example comes from; called on a worker thread only.
 pub trait HistorySource: Send + Sync {
-    /// The observations of the example at a position by one replicate (empty where it was never observed).
-    fn history(&self, id: &ReplicateId, example: usize) -> Result<History>;
+    /// The observations of the example at a position by one replicate in its first `epochs` epochs (empty where it was
+    /// never observed). The caller says how many, so that they are those behind the scores that it shows.
+    fn history(&self, id: &ReplicateId, example: usize, epochs: u32) -> Result<History>;
 
     /// The converged network's class probabilities for the example, once there.
     fn probabilities(&self, id: &ReplicateId, example: usize) -> Result<Option<Vec<f32>>>;
@@ -79,6 +80,8 @@ pub struct Session {
     pub history: Arc<dyn HistorySource>,
     /// The correlation analysis.
     pub correlate: Arc<Correlate>,
+    /// What happened to the replicates before, oldest first.
+    pub log: Vec<(ReplicateId, String)>,
     /// What the user should know from the start, such as why there are no pictures.
     pub notice: Option<String>,
     /// Whether a finished study may be run afresh from here.

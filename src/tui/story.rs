@@ -23,8 +23,6 @@ pub struct Story {
     pub runs: Vec<RunStory>,
     /// Mean class probabilities and the number of runs behind them.
     pub probabilities: Option<(Vec<f32>, usize)>,
-    /// The class that most runs predicted last (ties: the lowest), how many did, and of how many.
-    pub believed: Option<(u16, usize, usize)>,
     /// Smallest, mean and largest margin over the runs, per observation.
     pub band: Vec<[f32; 3]>,
     /// Why something is missing, where reading failed.
@@ -32,16 +30,15 @@ pub struct Story {
 }
 
 /// Reads the story of an example from its source.
-pub fn read(source: &dyn HistorySource, example: usize, runs: &[ReplicateId]) -> Story {
+pub fn read(source: &dyn HistorySource, example: usize, runs: &[(ReplicateId, u32)]) -> Story {
     let mut story = Story { example, ..Story::default() };
-    for id in runs {
-        match source.history(id, example).and_then(|h| Ok((h, source.probabilities(id, example)?))) {
+    for (id, epochs) in runs {
+        match source.history(id, example, *epochs).and_then(|h| Ok((h, source.probabilities(id, example)?))) {
             Ok((history, probabilities)) => story.runs.push(RunStory { id: id.clone(), history, probabilities }),
             Err(error) => story.problem = Some(error.to_string()),
         }
     }
     story.probabilities = mean_probabilities(&story.runs);
-    story.believed = believed(&story.runs);
     story.band = band(&story.runs);
     story
 }
@@ -51,14 +48,6 @@ fn mean_probabilities(runs: &[RunStory]) -> Option<(Vec<f32>, usize)> {
     let classes = known.first()?.len();
     let mean = |class: usize| known.iter().filter_map(|p| p.get(class)).sum::<f32>() / known.len() as f32;
     Some(((0..classes).map(mean).collect(), known.len()))
-}
-
-fn believed(runs: &[RunStory]) -> Option<(u16, usize, usize)> {
-    let mut last: Vec<u16> = runs.iter().filter_map(|run| run.history.predicted.last().copied()).collect();
-    last.sort_unstable();
-    // The first of the largest groups: ties go to the lowest class.
-    let most = last.chunk_by(|a, b| a == b).rev().max_by_key(|group| group.len())?;
-    Some((*most.first()?, most.len(), last.len()))
 }
 
 fn band(runs: &[RunStory]) -> Vec<[f32; 3]> {
@@ -76,25 +65,17 @@ fn band(runs: &[RunStory]) -> Vec<[f32; 3]> {
 mod tests {
     use super::*;
 
-    fn run(margin: &[f32], predicted: &[u16], probabilities: Option<&[f32]>) -> RunStory {
+    fn run(margin: &[f32], probabilities: Option<&[f32]>) -> RunStory {
         RunStory {
             id: ReplicateId { label: "a".into(), index: 0 },
-            history: History { margin: margin.to_vec(), predicted: predicted.to_vec() },
+            history: History { margin: margin.to_vec(), predicted: Vec::new() },
             probabilities: probabilities.map(<[f32]>::to_vec),
         }
     }
 
     #[test]
-    fn the_believed_class_is_the_most_frequent_last_prediction() {
-        let runs = [run(&[], &[1, 2], None), run(&[], &[2, 2], None), run(&[], &[2, 1], None), run(&[], &[], None)];
-        assert_eq!(believed(&runs), Some((2, 2, 3)));
-        assert_eq!(believed(&[run(&[], &[4], None), run(&[], &[3], None)]), Some((3, 1, 2)));
-        assert_eq!(believed(&[]), None);
-    }
-
-    #[test]
     fn the_band_spans_the_runs_that_have_come_so_far() {
-        let runs = [run(&[1.0, 2.0], &[], Some(&[0.5, 0.5])), run(&[3.0], &[], Some(&[1.0, 0.0]))];
+        let runs = [run(&[1.0, 2.0], Some(&[0.5, 0.5])), run(&[3.0], Some(&[1.0, 0.0]))];
         assert_eq!(band(&runs), [[1.0, 2.0, 3.0], [2.0, 2.0, 2.0]]);
         assert_eq!(mean_probabilities(&runs), Some((vec![0.75, 0.25], 2)));
     }

@@ -41,7 +41,8 @@ pub struct Summary {
     pub epochs: (u32, u32),
     /// One entry per score of the session.
     pub scores: Vec<ScoreSummary>,
-    /// For each example the class that most runs predicted last, and how many of how many; ties to the lowest class.
+    /// For each example the class that most runs take it for, and how many of how many; ties to the lowest class. A
+    /// finished run's word is that of its final network, another's what it saw last.
     pub believed: Vec<Option<Believed>>,
     /// None without the scores `forgetting` and `accuracy`.
     pub forgetting: Option<ForgettingCounts>,
@@ -54,7 +55,7 @@ pub struct Summary {
 pub struct Believed {
     /// The class.
     pub class: u16,
-    /// Runs that predicted it last.
+    /// Runs that take the example for it.
     pub runs: u16,
     /// Runs that predicted anything.
     pub of: u16,

@@ -152,6 +152,88 @@ fn nothing_is_cut_inside_the_reading_and_the_train_tab_names_its_subject() {
 }
 
 #[test]
+fn a_study_that_is_opened_again_shows_what_happened_before() {
+    let id = session().board.snapshot()[0].progress.id.clone();
+    let past = Session { log: vec![(id.clone(), "started".into()), (id, "finished".into())], ..session() };
+    let mut app = App::new(past, Theme::new(Choice::Dark, Depth::True, None), Mode::Off);
+    settle(&mut app);
+    let text = shown(&app, 160, 45);
+    assert!(text.contains("resnet8/000: finished") && !text.contains("Nothing has happened yet"), "{text}");
+}
+
+#[test]
+fn all_are_paused_unless_the_study_stands_still_because_it_is_paused() {
+    let mut app = app();
+    let as_if = |app: &mut App, running: State| {
+        for view in app.views.iter().filter(|view| view.progress.state != State::Finished) {
+            app.session.board.update(&view.progress.id, |view| view.progress.state = running);
+        }
+        app.refresh();
+    };
+    for (state, command) in [
+        (State::Running, Command::Pause(Target::All)),
+        (State::Queued, Command::Pause(Target::All)),
+        (State::Paused, Command::Resume(Target::All)),
+    ] {
+        as_if(&mut app, state);
+        assert_eq!(sent(&press(&mut app, "P")), [command], "{state:?}");
+    }
+}
+
+#[test]
+fn models_that_the_header_has_no_room_for_are_counted() {
+    let app = app();
+    let header = |width| shown(&app, width, 24).lines().next().unwrap().to_owned();
+    assert!(header(160).contains("resnet8 ×4   mlp-512x7 ×4") && !header(160).contains("more"), "{}", header(160));
+    let (mut counted, mut bare) = (false, false);
+    for width in 60..160 {
+        let text = header(width);
+        let all = text.contains("resnet8 ×4") && text.contains("mlp-512x7 ×4");
+        counted |= text.contains("resnet8 ×4   +1 more");
+        bare |= text.contains("2 models");
+        assert!(!text.contains("resnet8 ×4") || all || text.contains("+1 more"), "{width}: {text}");
+    }
+    assert!(counted && bare);
+}
+
+#[test]
+fn every_pane_says_the_same_of_what_the_runs_take_an_example_for() {
+    let mut app = app();
+    press(&mut app, "2");
+    for _ in 0..8 {
+        let example = app.example.unwrap();
+        let believed = app.believed(example).unwrap();
+        let class = app.session.examples.class(believed.class);
+        let text = shown(&app, 160, 45);
+        let votes = format!("{class} {}/{}", believed.runs, believed.of);
+        assert!(text.matches(&votes).count() >= 2, "the row and the pane say {votes}:\n{text}");
+        let sentence = format!("{} of {} runs take", believed.runs, believed.of);
+        let one = format!("{} of {} runs takes", believed.runs, believed.of);
+        assert!(text.contains(&sentence) || text.contains(&one), "{text}");
+        press(&mut app, "↓");
+    }
+}
+
+#[test]
+fn a_story_ends_where_the_scores_do() {
+    let mut app = app();
+    press(&mut app, "2");
+    let id = app.views[1].progress.id.clone();
+    let epochs = |app: &App| app.story().unwrap().runs.iter().find(|run| run.id == id).unwrap().history.margin.len();
+    assert_eq!(epochs(&app), 7);
+    // An epoch ends, and a person parks the replicate: nothing moves any more.
+    app.train.chosen = true;
+    app.session.board.update(&id, |view| {
+        let scores = view.scores.as_deref().unwrap().clone();
+        view.scores = Some(crate::train::board::LiveScores { epoch: 8, ..scores }.into());
+        view.progress.state = State::Paused;
+    });
+    app.refresh();
+    settle(&mut app);
+    assert_eq!(epochs(&app), 8);
+}
+
+#[test]
 fn live_numbers_move_within_an_epoch() {
     let mut app = app();
     let before = shown(&app, 160, 45);

@@ -36,8 +36,8 @@ pub enum Question {
     Story {
         /// The example's position.
         example: usize,
-        /// The replicates to ask.
-        runs: Vec<ReplicateId>,
+        /// The replicates to ask, and how many epochs of each.
+        runs: Vec<(ReplicateId, u32)>,
     },
     /// How a model's scores agree.
     Correlation {

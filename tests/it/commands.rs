@@ -143,9 +143,11 @@ fn a_dry_run_tells_lengths_batches_passes_and_losses_of_every_model() {
         "no augmentation",
         "passes: 4 over the test examples (every 5 epochs)",
         "of disk (",
+        "(measured just now); a replicate alone: net ",
     ] {
         assert!(text.contains(says), "expected {says:?} in:\n{text}");
     }
+    assert!(err(&output).contains("measuring a few steps of mlp-16x1 (2 of 2)"), "{}", err(&output));
 }
 
 #[test]
@@ -155,6 +157,9 @@ fn questions_and_options_that_do_not_fit_are_refused_by_name() {
     for (more, says) in [
         (vec!["stability"], "not yet in this version"),
         (vec!["corelation"], "did you mean `correlation`?"),
+        (vec!["corr"], "did you mean `correlation`?"),
+        (vec!["fingerprints"], "did you mean `fingerprint`"),
+        (vec!["el2n@20"], "`el2n@20` is a score, not a question; `analyze DIR summary --score el2n@20`"),
         (vec!["correlation", "--score", "aumm"], "did you mean `aum`?"),
         (vec!["correlation", "--model", "vgg"], "there are net, mlp-16x1"),
         (vec!["correlation", "--draws", "5"], "--draws"),

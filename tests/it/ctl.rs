@@ -98,7 +98,7 @@ fn a_control_file_written_by_hand_is_obeyed_and_a_bad_one_is_told_and_ignored() 
     progress_until(&dir, "one is passed over, one held, the third trains", |all| {
         of(all, "net", 0).state == State::Skipped && of(all, "net", 1).state == State::Running
     });
-    let again = r#"{"jobs": 3, "replicates": {"net/000": {"attempt": 1}}}"#;
+    let again = r#"{"jobs": 4, "replicates": {"net/000": {"attempt": 1}}}"#;
     std::fs::write(Control::path(&dir), again).unwrap();
     progress_until(&dir, "all that were held back train too", |all| {
         [("net", 0), ("net", 1), ("mlp-16x1", 0)]

@@ -358,7 +358,7 @@ fn the_program_asks_the_hub_it_is_told_to_ask() {
     let mut by_option = program(home.path(), &["data", "fetch", "all", "--endpoint", &option]);
     says(by_option.env("HF_ENDPOINT", first.endpoint()), 1, &["4 of 4"]);
     assert_eq!((first.requests().len(), second.requests().len()), (4, 8));
-    assert!(is_empty(&home.path().join("data")));
+    assert!(!home.path().join("data").exists(), "the folder that was made for it is gone again");
     says(&mut program(home.path(), &["data", "fetch", "cifar-10"]), 2, &["did you mean `cifar10`?"]);
     says(&mut program(home.path(), &["data", "fetch", "embedded"]), 2, &["needs no files"]);
     says(&mut program(home.path(), &["data", "fetch", "mnist", "--endpoint", "hub"]), 2, &["expected an address"]);
@@ -381,7 +381,7 @@ fn a_full_disk_stops_a_fetch_and_leaves_nothing() {
         };
     }
     says(command.env("HF_ENDPOINT", hub.endpoint()), 1, &["part.parquet: File too large"]);
-    assert!(is_empty(&home.path().join("data")));
+    assert!(!home.path().join("data").exists(), "the folder that was made for it is gone again");
 }
 
 /// The files of a real set as the hub keeps them; the training batches in the order of `order`.

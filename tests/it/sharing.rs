@@ -66,6 +66,7 @@ fn parts_of_a_study_make_the_whole() {
     home.finish(&alone, 2, &[]);
     let printed = home.finish(&parts, 2, &["--shard", "1/2"]);
     assert!(printed.contains("part 1/2: 2 of 4 replicates are trained here"), "{printed}");
+    assert!(printed.contains("this part of the study, 2 of its 4 replicates"), "the summary says so too: {printed}");
     let finished = [State::Finished, State::Queued, State::Queued, State::Finished];
     let names = ["net/000", "mlp-16x1/000", "net/001", "mlp-16x1/001"].map(String::from);
     assert_eq!(states(&parts), names.into_iter().zip(finished).collect::<Vec<_>>());

@@ -46,7 +46,8 @@ fn lack(of: &Correlations) -> Option<String> {
 
 /// The three parts of Kwok's figure 4, left to right.
 fn pictures(of: &Correlations) -> [(String, Array2<f64>); 3] {
-    let title = |part: &str| format!("{}: {part} ({} runs, {})", of.model, of.runs, of.role);
+    let runs = if of.runs == 1 { "run" } else { "runs" };
+    let title = |part: &str| format!("{}: {part} ({} {runs}, {})", of.model, of.runs, of.role);
     let mut right = &of.same_run - &of.mean_run;
     right.diag_mut().fill(f64::NAN);
     [

@@ -218,6 +218,12 @@ impl App {
         self.effects.push(Effect::Send(command));
     }
 
+    /// What a key does, and when, where another process has to do it.
+    fn asked(&self, what: &str) -> String {
+        let later = if self.session.remote { " The process that trains obeys within a second." } else { "" };
+        format!("{what}{later}")
+    }
+
     fn set_jobs(&mut self, jobs: usize) {
         self.jobs = jobs;
         self.send(Command::Jobs(jobs));
@@ -235,8 +241,15 @@ impl App {
         match action {
             Action::Pause if progress.state == State::Paused => self.send(Command::Resume(one)),
             Action::Pause => self.send(Command::Pause(one)),
-            Action::PauseAll if self.running() > 0 => self.send(Command::Pause(Target::All)),
-            Action::PauseAll => self.send(Command::Resume(Target::All)),
+            // What waits for its turn is paused too; only a study that stands still because it is paused goes on.
+            Action::PauseAll if self.running() > 0 || self.count(State::Paused) == 0 => {
+                self.send(Command::Pause(Target::All));
+                self.say(self.asked("Pausing all; P again lets them go on."));
+            }
+            Action::PauseAll => {
+                self.send(Command::Resume(Target::All));
+                self.say(self.asked("All go on."));
+            }
             Action::TrainNext => {
                 self.send(Command::Next(progress.id.clone()));
                 self.say(format!("{} is trained next.", progress.id));

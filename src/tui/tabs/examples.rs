@@ -14,7 +14,7 @@ use crate::tui::filter::{self, FilterError, Names, Term};
 use crate::tui::format;
 use crate::tui::screen::{Target, View};
 use crate::tui::session::{self, Session};
-use crate::tui::summary::Summary;
+use crate::tui::summary::{Believed, Summary};
 
 /// Columns before the scores: id and label.
 pub const FIRST_SCORE: usize = 2;
@@ -252,8 +252,9 @@ fn reading(app: &App) -> String {
     let examples = &app.session.examples;
     let id = examples.ids.get(example).copied().unwrap_or(0);
     let label = examples.label(example).map_or_else(String::new, |label| format!(" is labelled {label}"));
-    let believed = app.story().and_then(|story| story.believed).map_or_else(String::new, |(class, runs, of)| {
-        format!(", {runs} of {} last saw {}", format::plural(of, "run", "runs"), examples.class(class))
+    let believed = app.believed(example).map_or_else(String::new, |Believed { class, runs, of }| {
+        let take = if runs == 1 { "takes" } else { "take" };
+        format!(", {runs} of {} {take} it for {}", format::plural(of.into(), "run", "runs"), examples.class(class))
     });
     format!("#{id}{label}{believed}{}", missing_or_rank(app, example))
 }

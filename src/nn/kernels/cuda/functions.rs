@@ -17,7 +17,7 @@ pub const SOURCES: [(&str, &str); 8] = [
     ("loss.cu", include_str!("loss.cu")),
 ];
 
-/// All sources as one text.
+/// All sources as one text: what a compiler gets.
 pub fn source() -> String {
     SOURCES.map(|(_, text)| text).join("\n")
 }

@@ -24,7 +24,7 @@ use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
 
-pub use functions::SOURCES;
+pub use functions::{SOURCES, source};
 pub use gpu::{Gpu, device_count, driver_is_there};
 pub use memory::Buf;
 

@@ -10,6 +10,7 @@ use crate::tui::format;
 use crate::tui::pictures::Mode;
 use crate::tui::screen::View;
 use crate::tui::story::RunStory;
+use crate::tui::summary::Believed;
 use crate::tui::theme::level;
 use crate::tui::widgets::plot::{Plot, range};
 use crate::tui::widgets::{bars, line, lines, pane, picture, whole_parts};
@@ -26,7 +27,7 @@ pub fn example(app: &App, view: &mut View, buf: &mut Buffer, area: Rect) {
     if let Some(label) = examples.label(example) {
         title.push(Span::raw(format!(" · {label}")));
     }
-    if let Some((class, runs, of)) = app.story().and_then(|story| story.believed) {
+    if let Some(Believed { class, runs, of }) = app.believed(example) {
         let right = examples.labels.get(example) == Some(&class);
         let style = if right { theme.good() } else { theme.bad() };
         title.push(Span::styled(format!(" · believed {} {runs}/{of}", examples.class(class)), style));

@@ -224,8 +224,7 @@ fn hidden_columns(theme: Theme, buf: &mut Buffer, area: Rect, hidden: (usize, us
 
 /// The class that most runs see, with how many of them; red where it is not the label.
 fn draw_believed(app: &App, buf: &mut Buffer, row: Rect, columns: &Columns, example: usize) {
-    let believed = app.summary().and_then(|summary| summary.believed.get(example).copied().flatten());
-    let (Some(width), Some(believed)) = (columns.believed, believed) else { return };
+    let (Some(width), Some(believed)) = (columns.believed, app.believed(example)) else { return };
     let examples = &app.session.examples;
     let votes = format!(" {}/{}", believed.runs, believed.of);
     let room = usize::from(width).saturating_sub(votes.chars().count() + 1);

@@ -73,10 +73,10 @@ fn counted(app: &App, counts: &ForgettingCounts, rows: usize) -> Vec<Bar> {
 }
 
 /// The label, and what most runs take the example for where it differs.
-fn caption(app: &App, summary: &Summary, example: usize) -> String {
+fn caption(app: &App, example: usize) -> String {
     let examples = &app.session.examples;
     let label = examples.label(example).unwrap_or_default();
-    let believed = summary.believed.get(example).copied().flatten().map(|believed| believed.class);
+    let believed = app.believed(example).map(|believed| believed.class);
     match believed.filter(|class| examples.labels.get(example).is_some_and(|label| label != class)) {
         Some(class) => format!("{label}→{}", examples.class(class)),
         None => label,
@@ -110,7 +110,7 @@ fn most_forgotten(app: &App, view: &mut View, buf: &mut Buffer, area: Rect, summ
         picture::draw(buf, &mut view.gallery, theme, app.pictures, dataset, *example, place);
         let y = area.y + 1 + size.height;
         let style = if app.example == Some(*example) { theme.accent() } else { theme.text() };
-        let label = caption(app, summary, *example);
+        let label = caption(app, *example);
         let label = format::fit(&label, usize::from(width - 2));
         line(buf, x, y, width - 2, Line::styled(format!("{label:^w$}", w = usize::from(width - 2)), style));
         let times = format!("{} ×", format::number(f64::from(*times)));

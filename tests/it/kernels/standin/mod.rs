@@ -5,7 +5,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use diffscope::nn::kernels::cuda::SOURCES;
+use diffscope::nn::kernels::cuda::{SOURCES, source as kernels};
 
 /// What the libraries are called when a program looks for them.
 const NAMES: [&str; 4] = ["libcuda.so", "libnvrtc.so", "libcublas.so", "libcudnn.so"];
@@ -18,13 +18,12 @@ pub fn build(dir: &Path) -> Option<PathBuf> {
         .to_owned();
     let here = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/kernels/standin");
     let include = |name: &str| format!("#include \"{}\"\n", here.join(name).display());
-    let kernels = SOURCES.map(|(_, text)| text).join("\n");
     let table = format!(
         "const Kernel KERNELS[] = {{{}}};\nconst int KERNEL_COUNT = sizeof KERNELS / sizeof *KERNELS;\n",
         names_and_waits().iter().map(|(name, waits)| format!("KERNEL({name}, {waits})")).collect::<Vec<_>>().join(", ")
     );
     let source = dir.join("standin.cpp");
-    std::fs::write(&source, [include("device.hpp"), kernels, include("libraries.hpp"), table].concat()).unwrap();
+    std::fs::write(&source, [include("device.hpp"), kernels(), include("libraries.hpp"), table].concat()).unwrap();
     let library = dir.join(NAMES[0]);
     let made = Command::new(compiler)
         .args(["-std=c++17", "-O2", "-ffp-contract=off", "-shared", "-fPIC", "-pthread", "-o"])
