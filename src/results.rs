@@ -26,7 +26,8 @@ use crate::{Error, Result};
 pub fn examples(folder: &StudyFolder) -> Result<Examples> {
     let table = folder.examples()?;
     let class_names = folder.record().class_names.clone();
-    Ok(Examples { ids: table.ids, labels: table.given_labels, class_names, train: table.train })
+    let (labels, true_labels) = (table.given_labels, table.labels);
+    Ok(Examples { ids: table.ids, labels, true_labels, class_names, train: table.train })
 }
 
 /// The board of a study, as its folder knows it.

@@ -235,6 +235,7 @@ impl Launch {
     pub fn go(self, prepared: &Prepared, look: &cli::Screen) -> Result<Ended> {
         let jobs = prepared.devices.jobs(self.jobs);
         let mut notes = vec![prepared.devices.describe(jobs)];
+        notes.extend(Examples::of(&prepared.dataset).note());
         notes.extend(prepared.plan.warnings());
         notes.extend(prepared.shard.map(|shard| {
             let (here, all) = (prepared.plan.replicates.len(), prepared.plan.config.replicates());

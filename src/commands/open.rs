@@ -51,10 +51,11 @@ pub fn open(options: &cli::Open, look: &cli::Screen) -> Result<Exit> {
         let mut logs = Logs::of(&folder, &plan);
         let log = logs.news();
         let follower = Follower::start(folder.clone(), plan.clone(), examples.clone(), board.clone(), logs, tell)?;
+        let notes: Vec<String> = missing.into_iter().chain(examples.note()).collect();
         let session = Session {
             dataset,
             log,
-            notice: missing,
+            notice: (!notes.is_empty()).then(|| notes.join("; ")),
             events: Some(events),
             commands: Some(commands),
             remote: true,

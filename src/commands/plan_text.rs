@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use super::disk;
 use super::launch::{Prepared, planned};
+use crate::data::Examples;
 use crate::nn::{Kernels, SgdStep};
 use crate::scores::{self, Pass, Record, ScoreSpec};
 use crate::study::Timetable;
@@ -42,6 +43,9 @@ pub fn describe(prepared: &Prepared, jobs: Option<usize>) -> Result<String> {
         dataset.classes(),
         dataset.source
     );
+    if let Some(note) = Examples::of(dataset).note() {
+        let _ = writeln!(text, "  {note}");
+    }
     for first in plan.firsts() {
         describe_model(&mut text, prepared, first)?;
     }

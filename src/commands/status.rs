@@ -32,7 +32,9 @@ pub fn status(options: &cli::Status) -> Result<Exit> {
         print(&format!("{}\n{}", plan.config.name, table(&progress).text()))?;
         let jobs =
             jobs_of(&folder, &progress).map_or_else(String::new, |jobs| format!("; {jobs} at once in each process"));
-        print(&(counts(&progress) + &jobs))?;
+        let note = results::examples(&folder).ok().and_then(|examples| examples.note());
+        let note = note.map_or_else(String::new, |note| format!("; {note}"));
+        print(&(counts(&progress) + &jobs + &note))?;
     }
     Ok(Exit::Done)
 }
@@ -97,6 +99,9 @@ pub fn closing_text(folder: &StudyFolder, study: Study<'_>, plan: &Plan, example
             text,
             "All numbers here are of this part of the study, {here} of its {all} replicates; `diffscope status {dir}` counts all."
         );
+    }
+    if let Some(note) = examples.note() {
+        let _ = writeln!(text, "{note}");
     }
     if progress.iter().any(|progress| progress.state == State::Finished) {
         let answer = super::analyze::summary(study, plan, examples);

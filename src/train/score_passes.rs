@@ -1,5 +1,7 @@
 //! The passes that scores ask for beyond what training shows: each is made once, whoever needs it.
 
+use std::time::Instant;
+
 use super::learner::{Images, Learner};
 use super::passes;
 use super::replicate::{Run, Stop};
@@ -13,6 +15,7 @@ pub(super) fn make<K: Kernels>(run: &mut Run<'_, K>) -> Result<(), Stop> {
     let epoch = run.record.epochs_done;
     let wanted = crate::scores::passes(&run.context.plan.scores, &run.plan.timetable);
     for (pass, _) in wanted.into_iter().filter(|(_, epochs)| epochs.contains(&epoch)) {
+        let started = Instant::now();
         match pass {
             Pass::Saliency { target, space } => saliency(run, (target, space), epoch)?,
             Pass::Logits => {
@@ -38,6 +41,8 @@ pub(super) fn make<K: Kernels>(run: &mut Run<'_, K>) -> Result<(), Stop> {
                 show(run, pass, epoch, &logits);
             }
         }
+        // What a score costs is a question that users ask.
+        run.dir.log(&format!("after epoch {epoch}: {}, {:.1} s", pass.about(), started.elapsed().as_secs_f64()))?;
     }
     Ok(())
 }

@@ -1,7 +1,7 @@
 //! Which examples are meant? The filter language of the example table: `label=cat forgetting>5 rank(aum)<100`.
 //!
 //! Terms are separated by blanks and all must hold: a field, a comparison and a value without blanks around it
-//! (quotes keep a value with blanks together), or a bare word that matches labels fuzzily, or `marked`.
+//! (quotes keep a value with blanks together), or a bare word that matches labels fuzzily, or `marked`, or `noisy`.
 //! Fields: `id`, `label`, `split`, any score's name, and `rank(score)`.
 
 use crate::error::nearest;
@@ -34,6 +34,8 @@ pub enum Term {
     Test(bool),
     /// A marked example.
     Marked,
+    /// One whose label is noise.
+    Noisy,
     /// The id compares so.
     Id(Comparison, f64),
     /// The mean of the score at this place compares so.
@@ -76,6 +78,8 @@ pub trait Subject {
     fn is_test(&self) -> bool;
     /// Whether it is marked.
     fn is_marked(&self) -> bool;
+    /// Whether label noise gave it another label than its own.
+    fn is_noisy(&self) -> bool;
     /// Its mean of the score at a place; NaN where there is none.
     fn score(&self, score: usize) -> f64;
     /// Its rank by the score at a place; NaN where there is none.
@@ -105,6 +109,7 @@ impl Term {
             Self::NotLabel(classes) => example.label().is_some_and(|label| !classes.contains(&label)),
             Self::Test(wanted) => example.is_test() == *wanted,
             Self::Marked => example.is_marked(),
+            Self::Noisy => example.is_noisy(),
             Self::Id(comparison, bound) => comparison.holds(example.id(), *bound),
             Self::Score(score, comparison, bound) => comparison.holds(example.score(*score), *bound),
             Self::Rank(score, comparison, bound) => comparison.holds(example.rank(*score), *bound),
@@ -149,7 +154,11 @@ fn words(text: &str) -> Result<Vec<(usize, String)>, FilterError> {
 
 fn term(at: usize, word: &str, names: Names) -> Result<Term, FilterError> {
     let Some(place) = word.find(['=', '!', '<', '>']) else {
-        return if word == "marked" { Ok(Term::Marked) } else { classes(at, word, names).map(Term::Label) };
+        return match word {
+            "marked" => Ok(Term::Marked),
+            "noisy" => Ok(Term::Noisy),
+            _ => classes(at, word, names).map(Term::Label),
+        };
     };
     let (field, rest) = word.split_at(place);
     let (comparison, value) = comparison(rest)
@@ -334,6 +343,7 @@ mod tests {
                 fn label(&self) -> Option<u16> { Some(1) }
                 fn is_test(&self) -> bool { false }
                 fn is_marked(&self) -> bool { true }
+                fn is_noisy(&self) -> bool { false }
                 fn score(&self, _: usize) -> f64 { self.0 }
                 fn rank(&self, _: usize) -> f64 { 1.0 }
             }

@@ -298,3 +298,22 @@ fn a_study_folder_changed_by_hand_is_trusted_no_more_than_a_config() {
     assert_eq!(output.status.code(), Some(1));
     assert!(err(&output).contains("study.toml") && err(&output).contains("names a folder"), "{}", err(&output));
 }
+
+#[test]
+fn wrong_labels_are_counted_recorded_and_told_wherever_the_study_is_shown() {
+    let home = tempfile::tempdir().unwrap();
+    let noise = "data.label_noise={ kind = 'symmetric', rate = 0.2 }";
+    let (dir, printed) = run(home.path(), &["train.epochs=1", "model.0.replicates=1", "model.1.replicates=1", noise]);
+    let note = "label noise: 40 of 200 training examples have a wrong label";
+    assert!(out(&printed).contains(note), "{}", out(&printed));
+    let status = program(home.path(), &["status", &dir]);
+    assert!(out(&status).contains(note), "{} {}", out(&status), err(&status));
+    let table = diffscope::store::StudyFolder::open(Path::new(&dir)).unwrap().examples().unwrap();
+    let differ =
+        |range: std::ops::Range<usize>| range.filter(|at| table.labels[*at] != table.given_labels[*at]).count();
+    assert_eq!((differ(0..200), differ(200..table.len())), (40, 0));
+    // The same study without the noise is another study.
+    let again = run(home.path(), &["train.epochs=1", "model.0.replicates=1", "model.1.replicates=1"]).1;
+    assert_eq!(again.status.code(), Some(2), "{}", err(&again));
+    assert!(err(&again).contains("label_noise"), "{}", err(&again));
+}

@@ -251,7 +251,8 @@ fn reading(app: &App) -> String {
     };
     let examples = &app.session.examples;
     let id = examples.ids.get(example).copied().unwrap_or(0);
-    let label = examples.label(example).map_or_else(String::new, |label| format!(" is labelled {label}"));
+    let truth = examples.truth(example).map_or_else(String::new, |truth| format!(" by label noise (truly {truth})"));
+    let label = examples.label(example).map_or_else(String::new, |label| format!(" is labelled {label}{truth}"));
     let believed = app.believed(example).map_or_else(String::new, |Believed { class, runs, of }| {
         let take = if runs == 1 { "takes" } else { "take" };
         format!(", {runs} of {} {take} it for {}", format::plural(of.into(), "run", "runs"), examples.class(class))

@@ -27,6 +27,9 @@ pub fn example(app: &App, view: &mut View, buf: &mut Buffer, area: Rect) {
     if let Some(label) = examples.label(example) {
         title.push(Span::raw(format!(" · {label}")));
     }
+    if let Some(truth) = examples.truth(example) {
+        title.push(Span::styled(format!(" (noise; truly {truth})"), theme.attention()));
+    }
     if let Some(Believed { class, runs, of }) = app.believed(example) {
         let right = examples.labels.get(example) == Some(&class);
         let style = if right { theme.good() } else { theme.bad() };

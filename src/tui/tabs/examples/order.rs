@@ -30,6 +30,10 @@ impl Subject for One<'_> {
         self.marked
     }
 
+    fn is_noisy(&self) -> bool {
+        self.session.examples.truth(self.position).is_some()
+    }
+
     fn score(&self, score: usize) -> f64 {
         let values = self.summary.and_then(|summary| summary.scores.get(score));
         values.and_then(|values| values.mean.get(self.position)).map_or(f64::NAN, |mean| f64::from(*mean))
