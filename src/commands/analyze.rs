@@ -58,14 +58,14 @@ fn find(name: &str) -> Result<&'static Analysis> {
     if let Some(found) = analysis::REGISTRY.iter().find(|analysis| analysis.name == name) {
         return Ok(found);
     }
-    let known_now = known().collect::<Vec<_>>().join(", ");
-    if LATER.contains(&name) {
-        return Err(Error::Usage(format!("analyze {name}: not yet in this version, which answers {known_now}")));
-    }
     let base = name.split(['@', '.']).next().unwrap_or(name);
     if crate::scores::REGISTRY.iter().any(|score| score.name == base) {
         let advice = format!("`analyze DIR summary --score {name}` tells of it");
         return Err(Error::Usage(format!("analyze: `{name}` is a score, not a question; {advice}")));
+    }
+    let known_now = known().collect::<Vec<_>>().join(", ");
+    if LATER.contains(&name) {
+        return Err(Error::Usage(format!("analyze {name}: not yet in this version, which answers {known_now}")));
     }
     // A part of a name is often all that somebody remembers.
     let part = || known().chain(LATER).find(|known| name.len() > 2 && (known.contains(name) || name.contains(known)));

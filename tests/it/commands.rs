@@ -159,6 +159,7 @@ fn questions_and_options_that_do_not_fit_are_refused_by_name() {
         (vec!["corelation"], "did you mean `correlation`?"),
         (vec!["corr"], "did you mean `correlation`?"),
         (vec!["fingerprints"], "did you mean `fingerprint`"),
+        (vec!["grand"], "`grand` is a score, not a question"),
         (vec!["el2n@20"], "`el2n@20` is a score, not a question; `analyze DIR summary --score el2n@20`"),
         (vec!["correlation", "--score", "aumm"], "did you mean `aum`?"),
         (vec!["correlation", "--model", "vgg"], "there are net, mlp-16x1"),
