@@ -3,10 +3,14 @@
 //! An analysis takes arrays and gives tables, figures and one sentence; the command line, the tab and the report
 //! each know how to draw those. Nothing here reads a file, starts a thread or looks at a clock.
 
+pub mod bias;
+pub mod components;
 pub mod correlation;
 pub mod figure;
+pub mod fingerprint;
 #[cfg(test)]
 mod golden;
+pub mod intervals;
 pub mod json;
 pub mod means;
 pub mod quantile;
@@ -15,6 +19,7 @@ pub mod select;
 pub mod stability;
 pub mod summary;
 pub mod table;
+pub mod variance;
 
 use std::sync::Arc;
 
@@ -27,7 +32,15 @@ use crate::scores::Harder;
 pub use figure::Figure;
 
 /// Every analysis of this version. Adding one is its file and its line here.
-pub static REGISTRY: &[&Analysis] = &[&summary::ANALYSIS, &stability::ANALYSIS, &correlation::ANALYSIS];
+pub static REGISTRY: &[&Analysis] = &[
+    &summary::ANALYSIS,
+    &variance::ANALYSIS,
+    &stability::ANALYSIS,
+    &correlation::ANALYSIS,
+    &components::ANALYSIS,
+    &bias::ANALYSIS,
+    &fingerprint::ANALYSIS,
+];
 
 /// A question that can be asked of a study: a line of the registry.
 #[derive(Debug)]

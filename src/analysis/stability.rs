@@ -21,7 +21,7 @@ use super::means::{self, SignedRuns};
 use super::{Analysis, Answer, Input, ModelScores, Options, select};
 use crate::Result;
 
-pub use answer::{answer, curves};
+pub use answer::{add_measures, answer, curves};
 
 /// The registry's line.
 pub static ANALYSIS: Analysis = Analysis {
