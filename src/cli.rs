@@ -222,11 +222,17 @@ pub struct Analyze {
     #[arg(long, value_enum, default_value_t = Role::Train, hide_possible_values = true)]
     pub role: Role,
     /// Random draws, where a question needs any.
-    #[arg(long)]
-    pub draws: Option<usize>,
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub draws: Option<u32>,
     /// Seed of the draws.
     #[arg(long)]
     pub seed: Option<u64>,
+    /// Stability: hard begins above this percentile of the mean scores [default: 50].
+    #[arg(long, value_name = "PERCENT", value_parser = percent)]
+    pub threshold: Option<f64>,
+    /// Stability: the median rank change to reach, in percent of the examples [default: 5].
+    #[arg(long, value_name = "PERCENT", value_parser = percent)]
+    pub target: Option<f64>,
     /// A number for every example, where a question has one (with --json).
     #[arg(long)]
     pub per_example: bool,
@@ -315,6 +321,13 @@ fn at_least_one(text: &str) -> Result<usize, String> {
         .ok()
         .filter(|value| (1..=1 << 24).contains(value))
         .ok_or_else(|| "expected a whole number, at least 1".into())
+}
+
+fn percent(text: &str) -> Result<f64, String> {
+    let number = text.trim_end_matches('%').trim().parse().ok();
+    number
+        .filter(|percent| *percent > 0.0 && *percent < 100.0)
+        .ok_or_else(|| "expected a percentage between 0 and 100".into())
 }
 
 /// Data sources.

@@ -223,5 +223,6 @@ pub fn model_scores(study: Study<'_>, specs: &[ScoreSpec], model: &str, role: Ro
         role: role.name(),
         runs: runs.iter().map(|(view, _)| view.progress.id.index).collect(),
         scores: specs.iter().enumerate().map(score).collect(),
+        cohort: Arc::default(),
     }
 }

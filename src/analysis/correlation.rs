@@ -6,7 +6,8 @@
 
 mod answer;
 
-use ndarray::{Array2, ArrayView1};
+use ndarray::Array2;
+use rayon::prelude::*;
 use statrs::distribution::{ContinuousCDF, Normal};
 
 use super::rank::{MeanRanks, Ranks};
@@ -19,6 +20,7 @@ pub use answer::answer;
 pub static ANALYSIS: Analysis = Analysis {
     name: "correlation",
     question: "Do the scores measure different things, and how much of that is noise of single runs?",
+    takes: &[],
     run,
 };
 
@@ -75,7 +77,7 @@ pub struct Correlations {
 impl Prepared {
     /// Ranks every score, its runs and its means.
     pub fn new(model: &ModelScores) -> Self {
-        let scores = model.scores.iter().map(PreparedScore::new).collect();
+        let scores = model.scores.iter().map(|score| PreparedScore::new(score, model.is_per_run(score))).collect();
         Self { model: model.model.clone(), role: model.role.to_owned(), runs: model.runs.len(), scores }
     }
 
@@ -111,18 +113,21 @@ impl Prepared {
 }
 
 impl PreparedScore {
-    fn new(score: &ScoreRuns) -> Self {
+    /// A score of the whole ensemble (not `per_run`) has a mean alone.
+    fn new(score: &ScoreRuns, per_run: bool) -> Self {
         let sign = score.harder.sign();
         let ranks = |values: Vec<f64>| Ranks::new(&values.iter().map(|value| sign * value).collect::<Vec<f64>>());
-        let stored = |run: ArrayView1<f32>| run.iter().map(|value| sign as f32 * value).collect::<Vec<f32>>();
-        let runs: Vec<Ranks> = score.values.outer_iter().map(|run| Ranks::of_stored(&stored(run))).collect();
-        let few = (2..LEAVE_ONE_OUT_BELOW).contains(&runs.len());
+        let stored = |run: usize| score.values.row(run).iter().map(|value| sign as f32 * value).collect::<Vec<f32>>();
+        let count = if per_run { score.values.nrows() } else { 0 };
+        let runs: Vec<Ranks> = (0..count).into_par_iter().map(|run| Ranks::of_stored(&stored(run))).collect();
+        let left_out = if (2..LEAVE_ONE_OUT_BELOW).contains(&count) { count } else { 0 };
+        let without = (0..left_out).into_par_iter().map(|run| ranks(score.means(Some(run))));
         Self {
             name: score.name.clone(),
             problem: select::problem(score),
             mean: ranks(score.means(None)),
             mean_of_runs: MeanRanks::new(&runs),
-            without: (0..runs.len()).filter(|_| few).map(|run| ranks(score.means(Some(run)))).collect(),
+            without: without.collect(),
             runs,
         }
     }
@@ -164,23 +169,26 @@ fn mean_of_existing(correlations: impl Iterator<Item = f64>) -> f64 {
     sum / count
 }
 
-fn matrix<T: Default + Clone>(scores: &[&PreparedScore], of: fn(&PreparedScore, &PreparedScore) -> T) -> Array2<T> {
-    let mut matrix = Array2::default((scores.len(), scores.len()));
-    for (mut row, x) in matrix.outer_iter_mut().zip(scores) {
-        row.iter_mut().zip(scores).for_each(|(cell, y)| *cell = of(x, y));
-    }
+fn matrix<T: Default + Clone + Send>(
+    scores: &[&PreparedScore],
+    of: fn(&PreparedScore, &PreparedScore) -> T,
+) -> Array2<T> {
+    let side = scores.len();
+    let mut matrix = Array2::default((side, side));
+    let cells: Vec<T> =
+        (0..side * side).into_par_iter().map(|cell| of(scores[cell / side], scores[cell % side])).collect();
+    matrix.iter_mut().zip(cells).for_each(|(cell, value)| *cell = value);
     matrix
 }
 
 /// As [`matrix`], where both orders give the same: half the work.
 fn symmetric(scores: &[&PreparedScore], of: fn(&PreparedScore, &PreparedScore) -> f64) -> Array2<f64> {
+    let pairs: Vec<(usize, usize)> = (0..scores.len()).flat_map(|i| (i..scores.len()).map(move |j| (i, j))).collect();
+    let values: Vec<f64> = pairs.par_iter().map(|(i, j)| of(scores[*i], scores[*j])).collect();
     let mut matrix = Array2::zeros((scores.len(), scores.len()));
-    for (i, x) in scores.iter().enumerate() {
-        for (j, y) in scores.iter().enumerate().skip(i) {
-            let value = of(x, y);
-            matrix[[i, j]] = value;
-            matrix[[j, i]] = value;
-        }
+    for ((i, j), value) in pairs.into_iter().zip(values) {
+        matrix[[i, j]] = value;
+        matrix[[j, i]] = value;
     }
     matrix
 }

@@ -3,11 +3,25 @@
 //! An analysis takes arrays and gives tables, figures and one sentence; the command line, the tab and the report
 //! each know how to draw those. Nothing here reads a file, starts a thread or looks at a clock.
 
+pub mod bias;
+pub mod components;
 pub mod correlation;
+pub mod figure;
+pub mod fingerprint;
+#[cfg(test)]
+mod golden;
+pub mod intervals;
+pub mod json;
+pub mod means;
+pub mod quantile;
 pub mod rank;
 pub mod select;
+pub mod stability;
 pub mod summary;
 pub mod table;
+pub mod variance;
+
+use std::sync::Arc;
 
 use ndarray::Array2;
 use serde_json::json;
@@ -15,8 +29,18 @@ use serde_json::json;
 use crate::Result;
 use crate::scores::Harder;
 
+pub use figure::Figure;
+
 /// Every analysis of this version. Adding one is its file and its line here.
-pub static REGISTRY: &[&Analysis] = &[&summary::ANALYSIS, &correlation::ANALYSIS];
+pub static REGISTRY: &[&Analysis] = &[
+    &summary::ANALYSIS,
+    &variance::ANALYSIS,
+    &stability::ANALYSIS,
+    &correlation::ANALYSIS,
+    &components::ANALYSIS,
+    &bias::ANALYSIS,
+    &fingerprint::ANALYSIS,
+];
 
 /// A question that can be asked of a study: a line of the registry.
 #[derive(Debug)]
@@ -25,6 +49,8 @@ pub struct Analysis {
     pub name: &'static str,
     /// What it answers.
     pub question: &'static str,
+    /// The options beyond models, scores and role that it has a use for.
+    pub takes: &'static [&'static str],
     /// Answers it.
     pub run: fn(&Input, &Options) -> Result<Answer>,
 }
@@ -39,17 +65,35 @@ pub struct Input<'a> {
 }
 
 /// What a user may choose.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Options {
     /// Full names of scores; empty: the first-listed variant of each, without `variability`.
     pub scores: Vec<String>,
-    /// `train` or `test`.
+    /// `train`, `val` or `test`.
     pub role: String,
+    /// How many random draws, where the analysis' own number is not wanted.
+    pub draws: Option<usize>,
+    /// Seed of the draws.
+    pub seed: u64,
+    /// Whether the results hold a number for every example.
+    pub per_example: bool,
+    /// Where hard begins, as a percentile of the mean scores.
+    pub threshold: f64,
+    /// The median rank change to reach, as a share of the examples.
+    pub target: f64,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { scores: Vec::new(), role: "train".to_owned() }
+        Self {
+            scores: Vec::new(),
+            role: "train".to_owned(),
+            draws: None,
+            seed: 0,
+            per_example: false,
+            threshold: 50.0,
+            target: 0.05,
+        }
     }
 }
 
@@ -60,9 +104,32 @@ pub struct ScoreRuns {
     pub name: String,
     /// The difficult end.
     pub harder: Harder,
-    /// `[runs, examples]`, raw sign; NaN where a value does not exist. A score of
-    /// the whole ensemble has one row, however many runs there are.
+    /// `[runs, examples]`, raw sign; NaN where a run has no value for an example. A score of the whole ensemble has one
+    /// row, however many runs there are.
     pub values: Array2<f32>,
+}
+
+/// Who the examples of a role are, in the order of the columns of their scores.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Cohort {
+    /// Ids; empty where nothing is known.
+    pub ids: Vec<u32>,
+    /// Given labels; empty where there are none.
+    pub labels: Vec<u16>,
+    /// One name per class.
+    pub classes: Vec<String>,
+}
+
+impl Cohort {
+    /// The id of the example in a column; the column itself where ids are unknown.
+    pub fn id(&self, column: usize) -> u32 {
+        self.ids.get(column).copied().unwrap_or(column as u32)
+    }
+
+    /// The name of a class, or its number where it has none.
+    pub fn class(&self, class: u16) -> String {
+        self.classes.get(usize::from(class)).cloned().unwrap_or_else(|| class.to_string())
+    }
 }
 
 /// The scores of one model over its replicates, for the examples of one role.
@@ -70,12 +137,26 @@ pub struct ScoreRuns {
 pub struct ModelScores {
     /// The model's label.
     pub model: String,
-    /// `train` or `test`.
+    /// `train`, `val` or `test`.
     pub role: &'static str,
     /// Index of each run, in the order of the rows.
     pub runs: Vec<u32>,
     /// The scores, all over the same runs and examples.
     pub scores: Vec<ScoreRuns>,
+    /// The examples, where they are known.
+    pub cohort: Arc<Cohort>,
+}
+
+impl ModelScores {
+    /// How many examples there are.
+    pub fn examples(&self) -> usize {
+        self.scores.first().map_or(0, |score| score.values.ncols())
+    }
+
+    /// Whether a score has a value per run, which a score of the whole ensemble has not.
+    pub fn is_per_run(&self, score: &ScoreRuns) -> bool {
+        score.values.nrows() == self.runs.len()
+    }
 }
 
 /// A cell of a table.
@@ -98,22 +179,6 @@ pub struct Table {
     pub columns: Vec<String>,
     /// Rows, as long as `columns`.
     pub rows: Vec<Vec<Cell>>,
-}
-
-/// A picture of numbers, as marks without pixels.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Figure {
-    /// A matrix of values.
-    Heatmap {
-        /// What it shows.
-        title: String,
-        /// Row names, top to bottom.
-        rows: Vec<String>,
-        /// Column names, left to right.
-        columns: Vec<String>,
-        /// `[rows, columns]`; NaN is blank.
-        values: Array2<f64>,
-    },
 }
 
 /// What an analysis answers.

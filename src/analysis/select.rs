@@ -55,7 +55,13 @@ mod tests {
     fn model(names: &[&str]) -> ModelScores {
         let score =
             |name: &&str| ScoreRuns { name: (*name).to_owned(), harder: Harder::High, values: Array2::zeros((1, 2)) };
-        ModelScores { model: "m".into(), role: "train", runs: vec![0], scores: names.iter().map(score).collect() }
+        ModelScores {
+            model: "m".into(),
+            role: "train",
+            runs: vec![0],
+            scores: names.iter().map(score).collect(),
+            cohort: std::sync::Arc::default(),
+        }
     }
 
     #[test]

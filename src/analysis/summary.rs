@@ -9,6 +9,7 @@ use crate::Result;
 pub static ANALYSIS: Analysis = Analysis {
     name: "summary",
     question: "What does the study hold: replicates, accuracies, and how is every score spread?",
+    takes: &[],
     run,
 };
 
@@ -17,6 +18,8 @@ pub static ANALYSIS: Analysis = Analysis {
 pub struct Replicates {
     /// The model's label.
     pub model: String,
+    /// Trained parameters of its network, where known.
+    pub parameters: Option<usize>,
     /// Replicates that the study plans.
     pub replicates: usize,
     /// Replicates that are finished, the non-finite ones included.

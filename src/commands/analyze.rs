@@ -1,10 +1,11 @@
 //! `analyze DIR [QUESTION]`: an analysis over one or several studies, as tables or JSON.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use super::{Exit, print};
 use crate::analysis::summary::Replicates;
-use crate::analysis::{self, Analysis, Answer, Input, ModelScores, Options};
+use crate::analysis::{self, Analysis, Answer, Cohort, Input, ModelScores, Options};
 use crate::data::{Examples, Role};
 use crate::error::nearest;
 use crate::results::{self, Study};
@@ -16,7 +17,7 @@ use crate::train::ensembles::Ensembles;
 use crate::{Error, Result, cli};
 
 /// Questions that a later version answers: told apart from a mistyped name.
-const LATER: [&str; 8] = ["variance", "stability", "components", "bias", "fingerprint", "depth", "vog", "audit"];
+const LATER: [&str; 3] = ["depth", "vog", "audit"];
 
 /// Runs the command.
 ///
@@ -29,14 +30,7 @@ pub fn analyze(options: &cli::Analyze) -> Result<Exit> {
         cli::Role::Val => Role::Val,
         cli::Role::Test => Role::Test,
     };
-    let unused = [
-        ("--draws", options.draws.is_some()),
-        ("--seed", options.seed.is_some()),
-        ("--per-example", options.per_example),
-    ];
-    if let Some((option, _)) = unused.iter().find(|(_, given)| *given) {
-        return Err(Error::Usage(format!("{option}: analyze {} has no use for it; leave it out", analysis.name)));
-    }
+    let choices = choices(options, analysis, role)?;
     let mut gathered = Gathered::default();
     let study = gathered.add(&options.dir, false, role)?;
     for further in &options.with {
@@ -44,13 +38,37 @@ pub fn analyze(options: &cli::Analyze) -> Result<Exit> {
     }
     gathered.keep(&options.models)?;
     let input = Input { models: &gathered.models, replicates: &gathered.replicates };
-    let answer = (analysis.run)(&input, &Options { scores: options.scores.clone(), role: role.name().to_owned() })?;
+    let answer = (analysis.run)(&input, &choices)?;
     if options.json {
         print(&format!("{:#}", answer.envelope(analysis.name, &study)))?;
     } else {
         print(answer.text().trim_end())?;
     }
     Ok(Exit::Done)
+}
+
+/// The options as the analysis takes them; one that it has no use for is refused.
+fn choices(options: &cli::Analyze, analysis: &Analysis, role: Role) -> Result<Options> {
+    let given = [
+        ("--draws", options.draws.is_some()),
+        ("--seed", options.seed.is_some()),
+        ("--per-example", options.per_example),
+        ("--threshold", options.threshold.is_some()),
+        ("--target", options.target.is_some()),
+    ];
+    if let Some((option, _)) = given.iter().find(|(option, given)| *given && !analysis.takes.contains(option)) {
+        return Err(Error::Usage(format!("{option}: analyze {} has no use for it; leave it out", analysis.name)));
+    }
+    let default = Options::default();
+    Ok(Options {
+        scores: options.scores.clone(),
+        role: role.name().to_owned(),
+        draws: options.draws.map(|draws| draws as usize),
+        seed: options.seed.unwrap_or(default.seed),
+        per_example: options.per_example,
+        threshold: options.threshold.unwrap_or(default.threshold),
+        target: options.target.map_or(default.target, |percent| percent / 100.0),
+    })
 }
 
 fn find(name: &str) -> Result<&'static Analysis> {
@@ -100,6 +118,9 @@ impl Gathered {
         let name = plan.config.name.clone();
         let study = Study { views: &views, ensembles: &ensembles };
         let (mut models, mut replicates) = gather(study, &plan, &examples, role);
+        for model in &mut replicates {
+            model.parameters = parameters(&folder, &views, &model.model);
+        }
         if beside {
             let labels = models.iter_mut().map(|model| &mut model.model);
             for label in labels.chain(replicates.iter_mut().map(|model| &mut model.model)) {
@@ -127,8 +148,32 @@ impl Gathered {
 
 fn gather(study: Study<'_>, plan: &Plan, examples: &Examples, role: Role) -> (Vec<ModelScores>, Vec<Replicates>) {
     let labels = || plan.config.models.iter().map(crate::study::config::ModelConfig::label);
-    let scores = |label| results::model_scores(study, &plan.scores, label, role, examples.train);
+    let cohort = Arc::new(cohort(examples, role));
+    let scores = |label| ModelScores {
+        cohort: cohort.clone(),
+        ..results::model_scores(study, &plan.scores, label, role, examples.train)
+    };
     (labels().map(scores).collect(), labels().map(|label| counts(study.views, label)).collect())
+}
+
+/// Who the examples of a role are.
+fn cohort(examples: &Examples, role: Role) -> Cohort {
+    let of_role = |length: usize| {
+        let train = examples.train.min(length);
+        if role == Role::Test { train..length } else { 0..train }
+    };
+    Cohort {
+        ids: examples.ids.get(of_role(examples.ids.len())).unwrap_or_default().to_vec(),
+        labels: examples.labels.get(of_role(examples.labels.len())).unwrap_or_default().to_vec(),
+        classes: examples.class_names.clone(),
+    }
+}
+
+/// Trained parameters of a model's network, as far as a replicate tells.
+fn parameters(folder: &StudyFolder, views: &[ReplicateView], label: &str) -> Option<usize> {
+    let of_model = views.iter().map(|view| &view.progress.id).filter(|id| id.label == label);
+    let mut records = of_model.filter_map(|id| folder.replicate(id).record().ok().flatten());
+    records.find_map(|record| Some(record.parameters).filter(|count| *count > 0))
 }
 
 /// How the replicates of a model went.
@@ -138,6 +183,7 @@ fn counts(views: &[ReplicateView], label: &str) -> Replicates {
     let counted = || progress.iter().filter(|one| one.state == State::Finished && !one.non_finite);
     Replicates {
         model: label.to_owned(),
+        parameters: None,
         replicates: progress.len(),
         finished: in_state(State::Finished),
         failed: in_state(State::Failed),

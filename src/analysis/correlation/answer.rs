@@ -3,6 +3,7 @@
 use ndarray::Array2;
 use serde_json::{Value, json};
 
+use super::super::json::{self, nested};
 use super::super::{Answer, Cell, Figure, Table};
 use super::{Correlations, interval};
 
@@ -99,14 +100,8 @@ fn result(of: &Correlations) -> Value {
         "model": of.model, "role": of.role, "scores": of.scores, "runs": of.runs, "examples": nested(&of.examples),
         "mean_mean": nested(&of.mean_mean), "mean_run": nested(&of.mean_run), "same_run": nested(&of.same_run),
     });
-    if let (Some(leave_one_out), Value::Object(result)) = (&of.leave_one_out, &mut result) {
-        result.insert("leave_one_out".to_owned(), nested(leave_one_out));
+    if let Some(leave_one_out) = &of.leave_one_out {
+        json::insert(&mut result, "leave_one_out", nested(leave_one_out));
     }
     result
-}
-
-/// Rows of cells; NaN becomes null.
-fn nested<T: Copy + Into<Value>>(matrix: &Array2<T>) -> Value {
-    let row = |row: ndarray::ArrayView1<T>| row.iter().map(|cell| (*cell).into()).collect::<Vec<Value>>();
-    matrix.outer_iter().map(row).collect()
 }

@@ -1,5 +1,7 @@
 //! Against SciPy's numbers (`tests/golden/make.py`), and what few runs and odd scores do.
 
+use std::sync::Arc;
+
 use ndarray::Array2;
 use serde_json::Value;
 
@@ -30,7 +32,13 @@ fn model(golden: &Value) -> ModelScores {
         harder: if harder == "low" { Harder::Low } else { Harder::High },
         values: square(&golden["values"][name.as_str().unwrap()]).mapv(|value| value as f32),
     };
-    ModelScores { model: "m".into(), role: "train", runs: (0..5).collect(), scores: names.map(score).collect() }
+    ModelScores {
+        model: "m".into(),
+        role: "train",
+        runs: (0..5).collect(),
+        scores: names.map(score).collect(),
+        cohort: Arc::default(),
+    }
 }
 
 fn assert_close(ours: f64, theirs: f64, what: &str) {
@@ -82,7 +90,7 @@ fn ranks_equal_scipys() {
     for score in model(&golden).scores {
         let values: Vec<f64> = score.values.row(0).iter().map(|value| f64::from(*value)).collect();
         for (ours, theirs) in rank::average_ranks(&values).iter().zip(numbers(&golden["ranks"][&score.name])) {
-            assert_close(*ours, theirs, &score.name);
+            assert_close(f64::from(*ours), theirs, &score.name);
         }
     }
 }
@@ -153,9 +161,9 @@ fn the_answer_reads_and_draws_what_the_numbers_say() {
     assert!(answer.reading.contains("most at 0.922, smooth with holes"), "{}", answer.reading);
     assert!(answer.warnings.iter().any(|warning| warning.contains("`constant` is the same")), "{:?}", answer.warnings);
     assert!(answer.warnings.iter().any(|warning| warning.contains("`flat_run` is constant in 1 of 5")));
-    let Figure::Heatmap { values: centre, .. } = &answer.figures[1];
+    let Figure::Heatmap { values: centre, .. } = &answer.figures[1] else { panic!() };
     assert_close(centre[[0, 0]], square(&golden["mean_run"])[[0, 0]] - 1.0, "centre's diagonal is rho - 1");
-    let Figure::Heatmap { values: right, .. } = &answer.figures[2];
+    let Figure::Heatmap { values: right, .. } = &answer.figures[2] else { panic!() };
     assert!(right.diag().iter().all(|value| value.is_nan()) && right[[0, 1]].is_finite());
     let envelope = answer.envelope("correlation", "study");
     assert!(envelope["results"][0]["mean_mean"][0][5].is_null() && envelope["version"] == crate::VERSION);
@@ -182,6 +190,7 @@ fn a_summary_counts_replicates_and_lists_every_score_with_its_raw_sign() {
     let golden = golden();
     let replicates = [Replicates {
         model: "m".into(),
+        parameters: None,
         replicates: 7,
         finished: 5,
         failed: 1,

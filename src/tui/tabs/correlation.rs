@@ -47,9 +47,9 @@ impl App {
         let figures = answer.map(|(_, answer)| answer.figures.as_slice()).unwrap_or_default();
         figures
             .iter()
-            .map(|figure| {
-                let Figure::Heatmap { title, rows, columns, values } = figure;
-                Matrix { title, rows, columns, values }
+            .filter_map(|figure| match figure {
+                Figure::Heatmap { title, rows, columns, values } => Some(Matrix { title, rows, columns, values }),
+                _ => None,
             })
             .collect()
     }

@@ -1,0 +1,142 @@
+//! How long do the analyses take, the first time and after a change of score or threshold, and how much memory?
+//!
+//! `cargo bench --bench analyses -- [EXAMPLES RUNS SCORES]` on made-up scores (50,000, 40 and 8 by default), or
+//! `cargo bench --bench analyses -- DIR` on `scores_a.npy` and `scores_b.npy` (`[scores, runs, examples]`) of DIR, whose
+//! results go to `DIR/ours.json`; `benches/against_scipy.py` makes such a folder and sets SciPy beside it.
+#![allow(clippy::unwrap_used)] // a bench may stop
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Instant;
+
+use diffscope::analysis::intervals::{self, rank_intervals};
+use diffscope::analysis::means::SignedRuns;
+use diffscope::analysis::{
+    Analysis, Answer, Input, ModelScores, Options, ScoreRuns, bias, components, correlation, fingerprint, stability,
+    variance,
+};
+use diffscope::random::Key;
+use diffscope::scores::Harder;
+use diffscope::store::npy;
+use ndarray::{Array2, Array3, Axis};
+use serde_json::{Map, Value, json};
+
+fn main() {
+    let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with("--")).collect();
+    let sizes: Vec<usize> = arguments.iter().filter_map(|argument| argument.parse().ok()).collect();
+    let folder = arguments.first().filter(|_| sizes.is_empty()).map(Path::new);
+    let models = match (folder, sizes[..].first_chunk()) {
+        (Some(folder), _) => read(folder),
+        (None, Some(&[examples, runs, scores])) => made_up(examples, runs, scores),
+        (None, None) => made_up(50_000, 40, 8),
+    };
+    let first = &models[0];
+    println!("{} examples, {} runs, {} scores", first.examples(), first.runs.len(), first.scores.len());
+    let answers = first_time(&models);
+    again(&models);
+    if let Some(folder) = folder {
+        let results: Map<String, Value> =
+            answers.into_iter().map(|(name, answer)| (name.to_owned(), json!(answer.results))).collect();
+        std::fs::write(folder.join("ours.json"), Value::from(results).to_string()).unwrap();
+    }
+    if let Ok(status) = std::fs::read_to_string("/proc/self/status") {
+        println!("{}", status.lines().find(|line| line.starts_with("VmHWM")).unwrap_or_default());
+    }
+}
+
+/// A whole analysis, everything included.
+fn first_time(models: &[ModelScores]) -> Vec<(&'static str, Answer)> {
+    let one = &models[..1];
+    let questions: [(&Analysis, &[ModelScores]); 6] = [
+        (&correlation::ANALYSIS, one),
+        (&stability::ANALYSIS, one),
+        (&components::ANALYSIS, one),
+        (&bias::ANALYSIS, models),
+        (&variance::ANALYSIS, one),
+        (&fingerprint::ANALYSIS, models),
+    ];
+    let options = Options { per_example: true, ..Options::default() };
+    questions
+        .map(|(analysis, models)| {
+            let start = Instant::now();
+            let answer = (analysis.run)(&Input { models, replicates: &[] }, &options).unwrap();
+            println!("{:12} {:8.3} s", analysis.name, start.elapsed().as_secs_f64());
+            (analysis.name, answer)
+        })
+        .into()
+}
+
+/// What a reader waits for who turns to other scores, or another threshold, on the screen.
+fn again(models: &[ModelScores]) {
+    let model = &models[0];
+    let all: Vec<usize> = (0..model.scores.len()).collect();
+    let some = &all[..all.len() - 1];
+    let options = Options::default();
+    let correlated = correlation::Prepared::new(model);
+    timed("correlation of other scores", || correlation::answer(&[correlated.correlate(some)]));
+    let draws = Options { draws: Some(2), ..Options::default() };
+    let compared = [stability::Prepared::new(model, &all, &draws)];
+    let other = Options { threshold: 80.0, target: 0.02, ..Options::default() };
+    timed("stability at another threshold", || stability::answer(&compared, &other));
+    let averaged = components::Prepared::new(model);
+    timed("components of other scores", || components::answer(&[averaged.decompose(some)], &options));
+    let one = Options { scores: vec![model.scores[0].name.clone()], ..Options::default() };
+    let input = Input { models, replicates: &[] };
+    timed("bias by another score", || bias::answer(&bias::Prepared::new(&input, &one).unwrap(), &one));
+    timed("variance of another score", || variance::Prepared::new(model, &all[..1]));
+    let score = SignedRuns::new(&model.scores[0]);
+    timed("rank intervals of a score", || rank_intervals(&score, intervals::DRAWS, 0, 0.9));
+}
+
+/// The median of five.
+fn timed<T>(what: &str, mut work: impl FnMut() -> T) {
+    let mut seconds: Vec<f64> = (0..5)
+        .map(|_| {
+            let start = Instant::now();
+            std::hint::black_box(work());
+            start.elapsed().as_secs_f64()
+        })
+        .collect();
+    seconds.sort_by(f64::total_cmp);
+    println!("{what:32} {:8.1} ms", 1e3 * seconds[2]);
+}
+
+fn model(name: &str, scores: Vec<Array2<f32>>) -> ModelScores {
+    let runs = scores[0].nrows() as u32;
+    let score = |(place, values)| ScoreRuns { name: format!("s{place}"), harder: Harder::High, values };
+    ModelScores {
+        model: name.to_owned(),
+        role: "train",
+        runs: (0..runs).collect(),
+        scores: scores.into_iter().enumerate().map(score).collect(),
+        cohort: Arc::default(),
+    }
+}
+
+fn read(folder: &Path) -> Vec<ModelScores> {
+    let read = |(name, file): (&str, &str)| {
+        let (shape, values) = npy::read::<f32>(&folder.join(file)).unwrap();
+        let all = Array3::from_shape_vec((shape[0], shape[1], shape[2]), values).unwrap();
+        model(name, all.axis_iter(Axis(0)).map(|score| score.to_owned()).collect())
+    };
+    [("left", "scores_a.npy"), ("right", "scores_b.npy")].map(read).into()
+}
+
+/// One latent difficulty, the score's own part, and noise of runs that grows with the difficulty; the second model has half
+/// as many runs.
+fn made_up(examples: usize, runs: usize, scores: usize) -> Vec<ModelScores> {
+    let key = |label: &str, index: usize| Key { study_seed: 0, label: label.to_owned(), index: index as u32 };
+    let mut stream = key("latent", 0).stream("bench");
+    let latent: Vec<f64> = (0..examples).map(|_| stream.normal().exp()).collect();
+    let score = |name: &str, runs: usize, score: usize| {
+        let mut own = key("own", score).stream("bench");
+        let own: Vec<f64> = (0..examples).map(|_| 0.35 * own.normal()).collect();
+        let mut noise = key(name, score).stream("bench");
+        Array2::from_shape_fn((runs, examples), |(_, example)| {
+            let hard = latent[example];
+            (hard.ln_1p() + own[example] + (0.15 + 0.1 * hard) * (noise.uniform() - 0.5) * 3.5) as f32
+        })
+    };
+    let of = |name: &str, runs: usize| model(name, (0..scores).map(|place| score(name, runs, place)).collect());
+    vec![of("left", runs), of("right", runs.div_ceil(2))]
+}

@@ -1,0 +1,269 @@
+//! Do a few examples betray which model was trained? Those whose scores differ most between models, as features of a
+//! classifier (Kwok et al. 2024, figure 1).
+//!
+//! Runs are dealt to two halves (seeded). From the fitting halves alone come the ranking of the examples, by mean -ln p
+//! (Welch) over all scores and pairs of models, the scale of the features, and one classifier per score and pair
+//! ([`logistic`] says how it is fitted); the other halves are only classified. Examples that lack a value in some run, or
+//! that have no test, are left out and counted. Beside the 8 most telling examples stand the 8 least telling and 8 random
+//! ones (mean over draws). Accuracy is the mean of both models' shares, so chance is 1/2.
+//!
+//! A result per pair: `models`, `role`, `fitted` and `tested` (runs of each model), `scores`, `candidates`, `left_out`, `top` and
+//! `bottom` (`id`, `label`, `neg_ln_p` of each example), `accuracy` (`top`, `bottom`, `random`, `random_draws`, a number or an
+//! interval per score), `draws`, `seed`.
+
+mod answer;
+mod logistic;
+
+use ndarray::Axis;
+use rayon::prelude::*;
+
+use super::bias::{Moments, Side, sides, why_not};
+use super::means::SignedRuns;
+use super::{Analysis, Answer, Input, Options};
+use crate::Result;
+use crate::random::Key;
+use logistic::Logistic;
+
+pub use answer::answer;
+
+/// The registry's line.
+pub static ANALYSIS: Analysis = Analysis {
+    name: "fingerprint",
+    question: "Do a few examples tell which model was trained?",
+    takes: &["--draws", "--seed"],
+    run,
+};
+
+/// Examples in a fingerprint.
+pub const EXAMPLES: usize = 8;
+
+/// Runs that a model needs: two to fit, for a variance, and two to test.
+const FEWEST: usize = 4;
+
+/// Draws of random examples.
+const DRAWS: usize = 100;
+
+/// The fingerprints of all pairs.
+#[derive(Debug, Clone, Default)]
+pub struct Prepared {
+    /// The pairs of models.
+    pub pairs: Vec<Pair>,
+    /// The most telling examples, most first: (column, mean -ln p on the fitting halves).
+    pub top: Vec<(usize, f64)>,
+    /// The least telling ones, least first.
+    pub bottom: Vec<(usize, f64)>,
+    /// Examples that took part.
+    pub candidates: usize,
+    /// Examples that did not.
+    pub left_out: usize,
+    /// Draws of random examples, and their seed.
+    pub draws: usize,
+    /// Seed of the draws and of the halves.
+    pub seed: u64,
+    /// What a reader must know.
+    pub warnings: Vec<String>,
+}
+
+/// How well a model is told from another.
+#[derive(Debug, Clone)]
+pub struct Pair {
+    /// Their labels.
+    pub models: [String; 2],
+    /// Runs of each that were fitted.
+    pub fitted: [usize; 2],
+    /// Runs of each that were tested.
+    pub tested: [usize; 2],
+    /// A score each.
+    pub scores: Vec<Accuracy>,
+}
+
+/// The accuracies of one score's classifiers.
+#[derive(Debug, Clone)]
+pub struct Accuracy {
+    /// The score's name.
+    pub score: String,
+    /// On the most telling examples.
+    pub top: f64,
+    /// On the least telling ones.
+    pub bottom: f64,
+    /// On random ones, per draw.
+    pub random: Vec<f64>,
+    /// Mean of the score by each model over the tested and fitted runs, of the top examples, then of the bottom ones.
+    pub means: [Vec<f64>; 2],
+}
+
+/// A model with its runs dealt to two halves.
+struct Halved<'a, 'b> {
+    side: &'b Side<'a>,
+    fit: Vec<usize>,
+    test: Vec<usize>,
+}
+
+impl Prepared {
+    /// Ranks, fits and tests.
+    pub fn new(input: &Input, options: &Options) -> Result<Self> {
+        let (sides, mut warnings) = sides(input, options)?;
+        let enough: Vec<&Side> = sides.iter().filter(|side| side.model.runs.len() >= FEWEST).collect();
+        let pairs = pairs_of(&enough, &mut warnings);
+        if pairs.is_empty() {
+            let found = enough.len();
+            warnings.push(format!("fingerprint needs 2 models with {FEWEST} finished runs each; there are {found}"));
+            return Ok(Self { warnings, ..Self::default() });
+        }
+        let halved: Vec<Halved> = enough.iter().map(|side| halve(side, options.seed)).collect();
+        let ranked = rank(&halved, &pairs);
+        let examples = enough.first().map_or(0, |side| side.model.examples());
+        let few = ranked.len().min(EXAMPLES);
+        let top: Vec<(usize, f64)> = ranked.iter().take(few).copied().collect();
+        let bottom: Vec<(usize, f64)> = ranked.iter().rev().take(few).copied().collect();
+        if ranked.len() < 2 * EXAMPLES {
+            warnings.push(format!("only {} examples have all values: top and bottom overlap", ranked.len()));
+        }
+        let draws = options.draws.unwrap_or(DRAWS);
+        let sets = Sets { top: columns(&top), bottom: columns(&bottom), random: random(&ranked, draws, options.seed) };
+        let pair = |(a, b): &(usize, usize)| Some(Pair::new(halved.get(*a)?, halved.get(*b)?, &sets));
+        Ok(Self {
+            pairs: pairs.iter().filter_map(pair).collect(),
+            candidates: ranked.len(),
+            left_out: examples - ranked.len(),
+            top,
+            bottom,
+            draws,
+            seed: options.seed,
+            warnings,
+        })
+    }
+}
+
+/// Places of the models that can be compared.
+fn pairs_of(sides: &[&Side], warnings: &mut Vec<String>) -> Vec<(usize, usize)> {
+    let mut pairs = Vec::new();
+    for (i, first) in sides.iter().enumerate() {
+        for (j, second) in sides.iter().enumerate().skip(i + 1) {
+            match why_not(first, second) {
+                Some(reason) => warnings.push(reason),
+                None => pairs.push((i, j)),
+            }
+        }
+    }
+    pairs
+}
+
+/// Half of the runs to fit, the others to test.
+fn halve<'a, 'b>(side: &'b Side<'a>, seed: u64) -> Halved<'a, 'b> {
+    let mut order: Vec<usize> = (0..side.model.runs.len()).collect();
+    let key = Key { study_seed: seed, label: side.model.model.clone(), index: 0 };
+    key.stream("fingerprint halves").shuffle(&mut order);
+    let test = order.split_off(order.len() / 2);
+    Halved { side, fit: order, test }
+}
+
+/// The scores that two models have in common.
+fn shared<'a, 'b>(a: &'b Side<'a>, b: &'b Side<'a>) -> impl Iterator<Item = (&'b SignedRuns<'a>, &'b SignedRuns<'a>)> {
+    a.scores.iter().filter_map(|score| Some((score, b.scores.iter().find(|other| other.name() == score.name())?)))
+}
+
+/// Examples with all values by mean -ln p over all scores and pairs, largest first; from the fitting halves alone.
+fn rank(halved: &[Halved], pairs: &[(usize, usize)]) -> Vec<(usize, f64)> {
+    let mut sums: Vec<f64> = Vec::new();
+    let mut tests = 0.0;
+    for (a, b) in pairs.iter().filter_map(|(a, b)| Some((halved.get(*a)?, halved.get(*b)?))) {
+        for (x, y) in shared(a.side, b.side) {
+            let moments =
+                |score: &SignedRuns, runs: &[usize]| Moments::of(&score.values().select(Axis(0), runs).view());
+            let neg_ln_p = moments(x, &a.fit).against(&moments(y, &b.fit));
+            sums.resize(neg_ln_p.len(), 0.0);
+            // A missing value in any run, also of the other half, takes the example out.
+            let complete =
+                |column: usize| [x, y].iter().all(|score| !score.values().column(column).iter().any(|v| v.is_nan()));
+            for (column, (sum, value)) in sums.iter_mut().zip(neg_ln_p).enumerate() {
+                *sum += if complete(column) { value } else { f64::NAN };
+            }
+            tests += 1.0;
+        }
+    }
+    let known = sums.into_iter().enumerate().filter(|(_, sum)| !sum.is_nan());
+    let mut ranked: Vec<(usize, f64)> = known.map(|(column, sum)| (column, sum / tests)).collect();
+    ranked.sort_by(|a, b| b.1.total_cmp(&a.1));
+    ranked
+}
+
+/// The examples that classifiers are made of.
+struct Sets {
+    top: Vec<usize>,
+    bottom: Vec<usize>,
+    random: Vec<Vec<usize>>,
+}
+
+fn columns(ranked: &[(usize, f64)]) -> Vec<usize> {
+    ranked.iter().map(|(column, _)| *column).collect()
+}
+
+/// Sets of different examples, drawn from all candidates.
+fn random(ranked: &[(usize, f64)], draws: usize, seed: u64) -> Vec<Vec<usize>> {
+    let draw = |draw: usize| {
+        let mut stream = Key::study(seed).stream_for("fingerprint examples", 0, draw as u64);
+        let mut chosen: Vec<usize> = Vec::new();
+        while chosen.len() < ranked.len().min(EXAMPLES) {
+            let place = stream.below(ranked.len() as u64) as usize;
+            match ranked.get(place) {
+                Some((column, _)) if !chosen.contains(column) => chosen.push(*column),
+                _ => {}
+            }
+        }
+        chosen
+    };
+    (0..draws).map(draw).collect()
+}
+
+impl Pair {
+    fn new(a: &Halved, b: &Halved, sets: &Sets) -> Self {
+        let accuracy = |(x, y): (&SignedRuns, &SignedRuns)| Accuracy {
+            score: x.name().to_owned(),
+            top: classify((x, a), (y, b), &sets.top),
+            bottom: classify((x, a), (y, b), &sets.bottom),
+            random: sets.random.par_iter().map(|columns| classify((x, a), (y, b), columns)).collect(),
+            means: [x, y].map(|score| means(score, sets)),
+        };
+        Self {
+            models: [a, b].map(|half| half.side.model.model.clone()),
+            fitted: [a, b].map(|half| half.fit.len()),
+            tested: [a, b].map(|half| half.test.len()),
+            scores: shared(a.side, b.side).map(accuracy).collect(),
+        }
+    }
+}
+
+/// Raw means over all runs of the top examples, then of the bottom ones.
+fn means(score: &SignedRuns, sets: &Sets) -> Vec<f64> {
+    let values = score.values();
+    let mean = |column: &usize| {
+        values.column(*column).iter().map(|value| f64::from(*value)).sum::<f64>() / score.runs() as f64
+    };
+    sets.top.iter().chain(&sets.bottom).map(mean).collect()
+}
+
+/// Accuracy on the testing halves of the classifier fitted on the others; NaN without examples.
+fn classify(first: (&SignedRuns, &Halved), second: (&SignedRuns, &Halved), columns: &[usize]) -> f64 {
+    if columns.is_empty() {
+        return f64::NAN;
+    }
+    let rows = |score: &SignedRuns, runs: &[usize]| -> Vec<Vec<f64>> {
+        let values = score.values();
+        let row = |run: &usize| columns.iter().map(|column| f64::from(values[[*run, *column]])).collect();
+        runs.iter().map(row).collect()
+    };
+    let (fit_a, fit_b) = (rows(first.0, &first.1.fit), rows(second.0, &second.1.fit));
+    let labels = [vec![false; fit_a.len()], vec![true; fit_b.len()]].concat();
+    let classifier = Logistic::fit(&[fit_a, fit_b].concat(), &labels);
+    let right = |score, half: &Halved, second| classifier.accuracy(&rows(score, &half.test), second);
+    f64::midpoint(right(first.0, first.1, false), right(second.0, second.1, true))
+}
+
+fn run(input: &Input, options: &Options) -> Result<Answer> {
+    let cohort = input.models.iter().find(|model| model.role == options.role).map(|model| model.cohort.clone());
+    Ok(answer(&Prepared::new(input, options)?, &cohort.unwrap_or_default(), options))
+}
+
+#[cfg(test)]
+mod tests;

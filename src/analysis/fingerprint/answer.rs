@@ -1,0 +1,167 @@
+//! What do the fingerprints say? Two rows of pictures, three bars per score, a table and a sentence.
+
+use serde_json::{Value, json};
+
+use super::super::figure::{Bar, Line, Picture};
+use super::super::quantile::{mean, middle};
+use super::super::table::significant;
+use super::super::{Answer, Cell, Cohort, Figure, Options, Table};
+use super::{Accuracy, EXAMPLES, Pair, Prepared};
+
+/// The answer of all pairs.
+pub fn answer(of: &Prepared, cohort: &Cohort, options: &Options) -> Answer {
+    let mut answer = Answer { warnings: of.warnings.clone(), ..Answer::default() };
+    if of.pairs.is_empty() {
+        answer.reading.push_str("No two models can be told apart yet.");
+        return answer;
+    }
+    if of.left_out > 0 {
+        answer.warnings.push(format!("{} examples lack a value in some run, or a test, and are left out", of.left_out));
+    }
+    answer.reading = of.pairs.iter().map(|pair| reading(pair, of)).collect::<Vec<_>>().join("; ") + ".";
+    answer.figures.push(pictures(of, cohort));
+    for pair in &of.pairs {
+        answer.tables.push(table(pair, of));
+        answer.figures.push(bars(pair));
+        answer.results.push(result(pair, of, cohort, options));
+    }
+    answer.tables.push(example_table(of, cohort));
+    answer
+}
+
+fn reading(pair: &Pair, of: &Prepared) -> String {
+    let over_scores =
+        |accuracy: fn(&Accuracy) -> f64| 100.0 * mean(&pair.scores.iter().map(accuracy).collect::<Vec<f64>>());
+    let perfect = pair.scores.iter().filter(|score| score.top >= 1.0).count();
+    let [a, b] = &pair.models;
+    format!(
+        "{EXAMPLES} examples tell {a} from {b} in {} % of the {} tested runs (mean over {} scores, perfectly by {perfect}), {EXAMPLES} \
+         random ones in {} % and the {EXAMPLES} least telling in {} % (chance 50 %; {} random draws, seed {})",
+        significant(over_scores(|score| score.top)),
+        pair.tested.iter().sum::<usize>(),
+        pair.scores.len(),
+        significant(over_scores(|score| mean(&score.random))),
+        significant(over_scores(|score| score.bottom)),
+        of.draws,
+        of.seed
+    )
+}
+
+/// Wilson's 95 % interval of a share of a few runs.
+fn interval(share: f64, runs: usize) -> (f64, f64) {
+    let (n, z) = (runs as f64, 1.959_963_984_540_054);
+    let centre = share + z * z / (2.0 * n);
+    let half = z * (share * (1.0 - share) / n + z * z / (4.0 * n * n)).sqrt();
+    let scale = 1.0 + z * z / n;
+    ((centre - half) / scale, (centre + half) / scale)
+}
+
+fn table(pair: &Pair, of: &Prepared) -> Table {
+    let tested = pair.tested.iter().sum();
+    let row = |score: &Accuracy| {
+        let (low, high) = interval(score.top, tested);
+        let (least, most) = middle(&score.random, 0.9);
+        let numbers = [score.top, low, high, mean(&score.random), least, most, score.bottom].map(Cell::Number);
+        std::iter::once(Cell::Text(score.score.clone())).chain(numbers).collect()
+    };
+    let columns = ["score", "top 8", "95 % low", "95 % high", "random 8", "5 % of draws", "95 % of draws", "bottom 8"];
+    Table {
+        title: format!(
+            "{} and {}: accuracy on {} and {} runs, fitted on {} and {} (chance 0.5; {} random draws, seed {})",
+            pair.models[0],
+            pair.models[1],
+            pair.tested[0],
+            pair.tested[1],
+            pair.fitted[0],
+            pair.fitted[1],
+            of.draws,
+            of.seed
+        ),
+        columns: columns.map(String::from).to_vec(),
+        rows: pair.scores.iter().map(row).collect(),
+    }
+}
+
+fn label(cohort: &Cohort, column: usize) -> String {
+    cohort.labels.get(column).map_or(String::new(), |label| cohort.class(*label))
+}
+
+fn example_table(of: &Prepared, cohort: &Cohort) -> Table {
+    let row = |(place, which): (&(usize, f64), &str)| {
+        let words = [which.to_owned(), cohort.id(place.0).to_string(), label(cohort, place.0)].map(Cell::Text);
+        words.into_iter().chain([Cell::Number(place.1)]).collect()
+    };
+    let top = of.top.iter().map(|place| (place, "top"));
+    let bottom = of.bottom.iter().map(|place| (place, "bottom"));
+    Table {
+        title: "Examples by mean -ln p over all scores and pairs, fitting halves only".to_owned(),
+        columns: ["", "id", "label", "mean -ln p"].map(String::from).to_vec(),
+        rows: top.chain(bottom).map(row).collect(),
+    }
+}
+
+/// Top and bottom row; below each picture both models' means by the first score of the first pair.
+fn pictures(of: &Prepared, cohort: &Cohort) -> Figure {
+    let picture = |(place, (column, neg_ln_p)): (usize, &(usize, f64))| {
+        let score = of.pairs.first().and_then(|pair| Some((pair, pair.scores.first()?)));
+        let bars = score.map(|(pair, score)| {
+            let mean = |(model, means): (&String, &Vec<f64>)| Some((model.clone(), *means.get(place)?));
+            pair.models.iter().zip(&score.means).filter_map(mean).collect()
+        });
+        Picture {
+            example: cohort.id(*column),
+            caption: format!("{} {}", label(cohort, *column), significant(*neg_ln_p)).trim().to_owned(),
+            bars: bars.unwrap_or_default(),
+        }
+    };
+    let all: Vec<Picture> = of.top.iter().chain(&of.bottom).enumerate().map(picture).collect();
+    let (top, bottom) = all.split_at(of.top.len());
+    let score = of.pairs.first().and_then(|pair| pair.scores.first()).map_or("", |score| score.score.as_str());
+    Figure::Pictures {
+        title: format!(
+            "The {EXAMPLES} most and least telling examples (label, mean -ln p, mean {score} by each model)"
+        ),
+        rows: vec![("most telling".to_owned(), top.to_vec()), ("least telling".to_owned(), bottom.to_vec())],
+    }
+}
+
+fn bars(pair: &Pair) -> Figure {
+    let tested = pair.tested.iter().sum();
+    let bar = |name: String, value: f64, interval: (f64, f64)| Bar {
+        name,
+        value,
+        interval: Some(interval),
+        examples: vec![],
+    };
+    let of_score = |score: &Accuracy| {
+        [
+            bar(format!("{}: top {EXAMPLES}", score.score), score.top, interval(score.top, tested)),
+            bar(format!("{}: random {EXAMPLES}", score.score), mean(&score.random), middle(&score.random, 0.9)),
+            bar(format!("{}: bottom {EXAMPLES}", score.score), score.bottom, interval(score.bottom, tested)),
+        ]
+    };
+    Figure::Bars {
+        title: format!("{} or {}: accuracy per score", pair.models[0], pair.models[1]),
+        unit: "accuracy on the testing half".to_owned(),
+        bars: pair.scores.iter().flat_map(of_score).collect(),
+        lines: vec![Line { name: "chance".to_owned(), at: 0.5 }],
+    }
+}
+
+fn result(pair: &Pair, of: &Prepared, cohort: &Cohort, options: &Options) -> Value {
+    let example = |(column, neg_ln_p): &(usize, f64)| json!({"id": cohort.id(*column), "label": label(cohort, *column), "neg_ln_p": neg_ln_p});
+    let each = |of: &dyn Fn(&Accuracy) -> Value| pair.scores.iter().map(of).collect::<Vec<Value>>();
+    json!({
+        "models": pair.models, "role": options.role, "fitted": pair.fitted, "tested": pair.tested,
+        "scores": pair.scores.iter().map(|score| &score.score).collect::<Vec<_>>(),
+        "candidates": of.candidates, "left_out": of.left_out, "draws": of.draws, "seed": of.seed,
+        "top": of.top.iter().map(example).collect::<Vec<_>>(),
+        "bottom": of.bottom.iter().map(example).collect::<Vec<_>>(),
+        "accuracy": {
+            "top": each(&|score| score.top.into()),
+            "bottom": each(&|score| score.bottom.into()),
+            "random": each(&|score| mean(&score.random).into()),
+            "random_draws": each(&|score| json!(middle(&score.random, 0.9))),
+        },
+    })
+}

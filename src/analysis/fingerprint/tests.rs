@@ -1,0 +1,82 @@
+//! Two models that differ on some examples, and what must not leak from the testing half.
+
+use super::super::golden::{answer_of, assert_close, model, with_runs};
+use super::super::{Figure, ModelScores};
+use super::*;
+
+/// `b` with 8 runs: `a` with a fifth of the examples 2 harder, and its runs in another order.
+fn shifted() -> ModelScores {
+    let mut shifted = model("a");
+    shifted.model = "shifted".into();
+    for score in &mut shifted.scores {
+        let sign = score.harder.sign() as f32;
+        for (column, mut values) in score.values.axis_iter_mut(Axis(1)).enumerate() {
+            let moved = if column % 5 == 0 { 2.0 * sign } else { 0.0 };
+            values.mapv_inplace(|value| value + moved);
+        }
+    }
+    shifted
+}
+
+fn options() -> Options {
+    Options { scores: vec!["smooth".into(), "low".into()], draws: Some(20), ..Options::default() }
+}
+
+#[test]
+fn telling_examples_tell_models_apart_and_the_others_do_not() {
+    let of = Prepared::new(&Input { models: &[model("a"), shifted()], replicates: &[] }, &options()).unwrap();
+    assert!(of.top.iter().all(|(column, _)| column % 5 == 0) && of.bottom.iter().all(|(column, _)| column % 5 != 0));
+    let pair = &of.pairs[0];
+    assert_eq!((pair.fitted, pair.tested, pair.scores.len()), ([4, 4], [4, 4], 2));
+    assert!(pair.scores.iter().all(|score| score.top >= 0.99 && score.random.len() == 20), "{:?}", pair.scores);
+    // Halves are drawn for each model by its own label, so the two models' testing runs differ.
+    assert!(pair.scores.iter().all(|score| score.bottom < 0.9), "{:?}", pair.scores);
+}
+
+#[test]
+fn the_ranking_never_sees_the_testing_half() {
+    let models = [model("a"), shifted()];
+    let before = Prepared::new(&Input { models: &models, replicates: &[] }, &options()).unwrap();
+    let mut changed = models.clone();
+    for model in &mut changed {
+        let (sides, _) = sides(&Input { models: &models, replicates: &[] }, &options()).unwrap();
+        let side = sides.iter().find(|side| side.model.model == model.model).unwrap();
+        let tested = halve(side, 0).test;
+        for score in &mut model.scores {
+            for run in &tested {
+                score.values.row_mut(*run).mapv_inplace(|value| value * -3.0 + 1.0);
+            }
+        }
+    }
+    let after = Prepared::new(&Input { models: &changed, replicates: &[] }, &options()).unwrap();
+    assert_eq!((before.top, before.bottom), (after.top, after.bottom));
+}
+
+#[test]
+fn missing_values_take_an_example_out_and_are_counted() {
+    let all = Options { draws: Some(3), ..Options::default() };
+    let of = Prepared::new(&Input { models: &[model("a"), shifted()], replicates: &[] }, &all).unwrap();
+    assert!(of.left_out > 30 && of.candidates + of.left_out == 60, "`holes` lacks a quarter of its values");
+}
+
+#[test]
+fn too_few_models_or_runs_say_what_is_needed() {
+    for models in [vec![model("a")], vec![model("a"), with_runs(&shifted(), 3)]] {
+        let answer = answer_of(&ANALYSIS, &models, &Options::default());
+        assert!(answer.results.is_empty());
+        assert!(answer.warnings.iter().any(|warning| warning.contains("2 models with 4 finished runs")), "{answer:?}");
+    }
+}
+
+#[test]
+fn the_answer_shows_pictures_and_bars_with_chance() {
+    let answer = answer_of(&ANALYSIS, &[model("a"), shifted()], &options());
+    let Figure::Pictures { rows, .. } = &answer.figures[0] else { panic!() };
+    assert_eq!((rows.len(), rows[0].1.len(), rows[1].1.len()), (2, EXAMPLES, EXAMPLES));
+    assert_eq!(rows[0].1[0].bars.len(), 2);
+    let Figure::Bars { bars, lines, .. } = &answer.figures[1] else { panic!() };
+    assert_eq!(bars.len(), 6);
+    assert_close(lines[0].at, 0.5, 0.0, "chance");
+    assert_eq!(answer.results[0]["top"].as_array().unwrap().len(), EXAMPLES);
+    assert!(answer.reading.contains("8 examples tell a from shifted in "), "{}", answer.reading);
+}

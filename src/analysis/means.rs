@@ -1,0 +1,90 @@
+//! What is the mean score over some of the runs? Sums in f64 over any set of runs, missing values left out.
+
+use ndarray::ArrayView2;
+
+use super::{ModelScores, ScoreRuns, select};
+
+/// A score that random sets of runs can be drawn from.
+#[derive(Debug, Clone, Copy)]
+pub struct SignedRuns<'a> {
+    score: &'a ScoreRuns,
+    /// Whether some run has no value for some example.
+    holes: bool,
+}
+
+impl<'a> SignedRuns<'a> {
+    /// Looks once whether values are missing.
+    pub fn new(score: &'a ScoreRuns) -> Self {
+        Self { score, holes: score.values.iter().any(|value| value.is_nan()) }
+    }
+
+    /// Its full name.
+    pub fn name(&self) -> &'a str {
+        &self.score.name
+    }
+
+    /// Its values, raw sign.
+    pub fn values(&self) -> ArrayView2<'a, f32> {
+        self.score.values.view()
+    }
+
+    /// The factor that makes larger values the harder ones.
+    pub fn sign(&self) -> f64 {
+        self.score.harder.sign()
+    }
+
+    /// How many runs there are.
+    pub fn runs(&self) -> usize {
+        self.score.values.nrows()
+    }
+
+    /// How many examples there are.
+    pub fn examples(&self) -> usize {
+        self.score.values.ncols()
+    }
+
+    /// Each example's mean over a set of runs, larger = harder; NaN where none of them has a value. A run may stand in
+    /// the set more than once.
+    pub fn means(&self, set: &[usize], means: &mut Vec<f64>) {
+        means.clear();
+        means.resize(self.examples(), 0.0);
+        let sign = self.score.harder.sign();
+        let rows = set.iter().map(|run| self.score.values.row(*run));
+        if self.holes {
+            let mut counts = vec![0_u32; means.len()];
+            for row in rows {
+                let cells = means.iter_mut().zip(&mut counts).zip(row).filter(|(_, value)| !value.is_nan());
+                for ((sum, count), value) in cells {
+                    *sum += f64::from(*value);
+                    *count += 1;
+                }
+            }
+            // 0 of 0 values: NaN.
+            means.iter_mut().zip(counts).for_each(|(sum, count)| *sum *= sign / f64::from(count));
+            return;
+        }
+        for row in rows {
+            means.iter_mut().zip(row).for_each(|(sum, value)| *sum += f64::from(*value));
+        }
+        let scale = sign / set.len() as f64;
+        for sum in means.iter_mut() {
+            *sum *= scale;
+        }
+    }
+}
+
+/// The scores at these places that have a value per run, and why the others are left out.
+pub fn per_run<'a>(model: &'a ModelScores, places: &[usize]) -> (Vec<SignedRuns<'a>>, Vec<String>) {
+    let (mut scores, mut warnings) = (Vec::new(), Vec::new());
+    for score in places.iter().filter_map(|place| model.scores.get(*place)) {
+        let reason = select::problem(score).or_else(|| {
+            let whole = format!("`{}` is left out: it has one value for the whole ensemble, none per run", score.name);
+            (!model.is_per_run(score)).then_some(whole)
+        });
+        match reason {
+            Some(reason) => warnings.push(reason),
+            None => scores.push(SignedRuns::new(score)),
+        }
+    }
+    (scores, warnings)
+}

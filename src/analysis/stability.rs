@@ -1,0 +1,138 @@
+//! How many runs does a ranking need? Two disjoint sets of n runs rank the same examples, and the ranks are compared
+//! (Kwok et al. 2024, figure 3).
+//!
+//! For n = 1 to half of the runs, ten times each unless `--draws` says otherwise: the median and the 95th percentile of
+//! |rank change| as shares of the examples, and the share of examples that change side of a threshold, the 50th
+//! percentile unless `--threshold` says otherwise. Strictly above the percentile counts as above, so that ties can leave
+//! less than half of the examples there; the share that really lies above is given. All numbers are means over the draws.
+//! An example that one of two sets has no value for is left out of that comparison.
+//!
+//! A result per model and score: `n`, `median`, `p95`, `disagreement`, `share_above`, each with the middle 90 % of
+//! its draws (`median_draws`, ...), `examples` (the fewest behind a comparison), `runs_needed` (see [`needed`]).
+
+mod answer;
+pub mod draws;
+pub mod needed;
+
+use rayon::prelude::*;
+
+use self::draws::{Change, Comparer};
+use super::means::{self, SignedRuns};
+use super::{Analysis, Answer, Input, ModelScores, Options, select};
+use crate::Result;
+
+pub use answer::{add_measures, answer, curves};
+
+/// The registry's line.
+pub static ANALYSIS: Analysis = Analysis {
+    name: "stability",
+    question: "How much does a ranking change with other runs, and how many runs does it need?",
+    takes: &["--draws", "--seed", "--threshold", "--target"],
+    run,
+};
+
+/// Draws for each number of runs.
+pub const DRAWS: usize = 10;
+
+/// Two disjoint sets of one run each.
+const FEWEST: usize = 2;
+
+/// All comparisons of one model: every threshold and target is read off them.
+#[derive(Debug, Clone)]
+pub struct Prepared {
+    /// The model's label.
+    pub model: String,
+    /// The role of the examples.
+    pub role: String,
+    /// How many runs there are.
+    pub runs: usize,
+    /// Draws for each number of runs.
+    pub draws: usize,
+    /// Their seed.
+    pub seed: u64,
+    /// The comparisons of each score.
+    pub scores: Vec<Comparisons>,
+    /// Scores that are left out.
+    pub warnings: Vec<String>,
+}
+
+/// The comparisons of one score.
+#[derive(Debug, Clone)]
+pub struct Comparisons {
+    /// The score's name.
+    pub score: String,
+    /// Outer: n = 1, 2, ...; inner: the draws.
+    pub changes: Vec<Vec<Change>>,
+}
+
+impl Prepared {
+    /// Draws and compares, for the scores at these places.
+    pub fn new(model: &ModelScores, places: &[usize], options: &Options) -> Self {
+        let (scores, warnings) = means::per_run(model, places);
+        let (runs, draws, seed) = (model.runs.len(), options.draws.unwrap_or(DRAWS), options.seed);
+        let compared = |score: &SignedRuns| Comparisons {
+            score: score.name().to_owned(),
+            changes: over_sets(runs, draws, seed, |(), set, means| score.means(set, means)),
+        };
+        Self {
+            model: model.model.clone(),
+            role: model.role.to_owned(),
+            runs,
+            draws,
+            seed,
+            scores: scores.iter().map(compared).collect(),
+            warnings,
+        }
+    }
+}
+
+/// Compares what `values` makes of two disjoint sets of runs, for n = 1 to half of the runs and every draw.
+pub fn over_sets<S: Default>(
+    runs: usize,
+    draws: usize,
+    seed: u64,
+    values: impl Fn(&mut S, &[usize], &mut Vec<f64>) + Sync,
+) -> Vec<Vec<Change>> {
+    let jobs: Vec<(usize, usize)> = (1..=runs / 2).flat_map(|n| (0..draws).map(move |draw| (n, draw))).collect();
+    let changes: Vec<Change> = jobs
+        .into_par_iter()
+        .map_init(Scratch::default, |scratch, (n, draw)| {
+            let (first, second) = draws::sets(seed, runs, n, draw);
+            scratch.compare(&first, &second, &values)
+        })
+        .collect();
+    changes.chunks(draws.max(1)).map(<[Change]>::to_vec).collect()
+}
+
+/// What a thread keeps from one comparison to the next.
+#[derive(Default)]
+struct Scratch<S> {
+    own: S,
+    first: Vec<f64>,
+    second: Vec<f64>,
+    comparer: Comparer,
+}
+
+impl<S> Scratch<S> {
+    fn compare(
+        &mut self,
+        first: &[usize],
+        second: &[usize],
+        values: impl Fn(&mut S, &[usize], &mut Vec<f64>),
+    ) -> Change {
+        values(&mut self.own, first, &mut self.first);
+        values(&mut self.own, second, &mut self.second);
+        self.comparer.compare(&mut self.first, &mut self.second)
+    }
+}
+
+fn run(input: &Input, options: &Options) -> Result<Answer> {
+    let mut prepared = Vec::new();
+    for model in input.models.iter().filter(|model| model.role == options.role) {
+        prepared.push(Prepared::new(model, &select::scores(model, &options.scores)?, options));
+    }
+    Ok(answer(&prepared, options))
+}
+
+#[cfg(test)]
+mod tests;
