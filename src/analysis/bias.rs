@@ -32,6 +32,8 @@ pub use welch::{Moments, student_neg_ln_p};
 pub static ANALYSIS: Analysis = Analysis {
     name: "bias",
     question: "Which examples, and which classes, does one model find harder than another?",
+    tab: Some(('7', "Bias")),
+    compares: true,
     takes: &["--draws", "--seed", "--per-example"],
     run,
 };

@@ -23,6 +23,8 @@ pub use decompose::{Components, Decomposer};
 pub static ANALYSIS: Analysis = Analysis {
     name: "components",
     question: "How many things do the scores measure, and is there one difficulty behind them?",
+    tab: Some(('6', "Components")),
+    compares: false,
     takes: &["--draws", "--seed", "--threshold"],
     run,
 };

@@ -20,6 +20,8 @@ pub use answer::answer;
 pub static ANALYSIS: Analysis = Analysis {
     name: "correlation",
     question: "Do the scores measure different things, and how much of that is noise of single runs?",
+    tab: None,
+    compares: false,
     takes: &[],
     run,
 };

@@ -30,6 +30,8 @@ pub use answer::answer;
 pub static ANALYSIS: Analysis = Analysis {
     name: "fingerprint",
     question: "Do a few examples tell which model was trained?",
+    tab: Some(('8', "Fingerprint")),
+    compares: true,
     takes: &["--draws", "--seed"],
     run,
 };

@@ -49,6 +49,10 @@ pub struct Analysis {
     pub name: &'static str,
     /// What it answers.
     pub question: &'static str,
+    /// The key of its tab in the workbench, and the tab's name; none where it has no tab of this kind.
+    pub tab: Option<(char, &'static str)>,
+    /// Whether it compares models with each other; else each model has its own answer.
+    pub compares: bool,
     /// The options beyond models, scores and role that it has a use for.
     pub takes: &'static [&'static str],
     /// Answers it.

@@ -27,6 +27,8 @@ pub use answer::{add_measures, answer, curves};
 pub static ANALYSIS: Analysis = Analysis {
     name: "stability",
     question: "How much does a ranking change with other runs, and how many runs does it need?",
+    tab: Some(('4', "Stability")),
+    compares: false,
     takes: &["--draws", "--seed", "--threshold", "--target"],
     run,
 };

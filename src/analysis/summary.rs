@@ -9,6 +9,8 @@ use crate::Result;
 pub static ANALYSIS: Analysis = Analysis {
     name: "summary",
     question: "What does the study hold: replicates, accuracies, and how is every score spread?",
+    tab: None,
+    compares: false,
     takes: &[],
     run,
 };

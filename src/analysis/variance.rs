@@ -24,6 +24,8 @@ use crate::Result;
 pub static ANALYSIS: Analysis = Analysis {
     name: "variance",
     question: "How much does an example's score vary from run to run, and is that so for easy and hard ones alike?",
+    tab: Some(('3', "Variance")),
+    compares: false,
     takes: &[],
     run,
 };

@@ -200,6 +200,24 @@ pub fn summary(study: Study<'_>, plan: &Plan, examples: &Examples) -> Answer {
     answered(&analysis::summary::ANALYSIS, &input)
 }
 
+/// What an analysis says of one model of a study that is at hand, or of all where the label is empty; for the screen.
+pub fn answer_of(
+    analysis: &Analysis,
+    study: Study<'_>,
+    folder: &StudyFolder,
+    plan: &Plan,
+    examples: &Examples,
+    label: &str,
+) -> Answer {
+    let (mut models, mut replicates) = gather(study, plan, examples, Role::Train);
+    models.retain(|model| label.is_empty() || model.model == label);
+    replicates.retain(|model| label.is_empty() || model.model == label);
+    for model in &mut replicates {
+        model.parameters = parameters(folder, study.views, &model.model);
+    }
+    answered(analysis, &Input { models: &models, replicates: &replicates })
+}
+
 /// The correlations of one model's scores, for the screen.
 pub fn correlation_of(study: Study<'_>, plan: &Plan, model: &str, train: usize) -> Answer {
     let models = [results::model_scores(study, &plan.scores, model, Role::Train, train)];

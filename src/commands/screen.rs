@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crossbeam_channel::Receiver;
 
 use super::analyze;
+use crate::analysis::Analysis;
 use crate::data::Examples;
 use crate::results::Study;
 use crate::store::folder::StudyFolder;
@@ -59,6 +60,13 @@ pub fn session(folder: &StudyFolder, plan: &Arc<Plan>, examples: &Arc<Examples>,
         let study = Study { views: &views, ensembles: &together.ensembles() };
         analyze::correlation_of(study, &known_plan, model, train)
     };
+    let analyse = {
+        let (folder, plan, examples, board) = (folder.clone(), plan.clone(), examples.clone(), board.clone());
+        move |analysis: &'static Analysis, model: &str, views: Arc<Vec<ReplicateView>>| {
+            let study = Study { views: &views, ensembles: &board.ensembles() };
+            analyze::answer_of(analysis, study, &folder, &plan, &examples, model)
+        }
+    };
     Session {
         name: plan.config.name.clone(),
         dataset: None,
@@ -72,6 +80,7 @@ pub fn session(folder: &StudyFolder, plan: &Arc<Plan>, examples: &Arc<Examples>,
         jobs: 0,
         history: Arc::new(FolderHistory { folder: folder.clone(), plan: plan.clone() }),
         correlate: Arc::new(correlate),
+        analyse: Arc::new(analyse),
         afresh: false,
         log: Vec::new(),
         notice: None,

@@ -15,7 +15,7 @@ use super::pictures::Mode;
 use super::session::Session;
 use super::story::Story;
 use super::summary::{Believed, Summary};
-use super::tabs::{Tab, correlation, examples, train};
+use super::tabs::{Tab, answer, correlation, examples, train};
 use super::theme::Theme;
 use super::worker::{Question, Reply};
 use crate::analysis::Answer;
@@ -125,6 +125,8 @@ pub struct App {
     pub examples: examples::Examples,
     /// The tab `5 Correlation`.
     pub correlation: correlation::Correlation,
+    /// The tabs of the other analyses.
+    pub answers: answer::Answers,
     /// What lies over the tab.
     pub overlay: Option<Overlay>,
     /// Shown in place of the reading, and since when.
@@ -145,6 +147,7 @@ pub struct App {
     rank_ranges: Option<RankRanges>,
     asked_story: Option<(usize, Vec<(ReplicateId, u32)>)>,
     asked_correlation: Option<(String, usize)>,
+    asked_answer: Option<(&'static str, String, usize)>,
     effects: Vec<Effect>,
 }
 
@@ -167,6 +170,7 @@ impl App {
             train: train::Train::default(),
             examples: examples::Examples::new(&session),
             correlation: correlation::Correlation::default(),
+            answers: answer::Answers::default(),
             overlay: None,
             message: session.notice.clone().map(|notice| (notice, None)),
             log: past.into_iter().rev().take(LOG_LINES).rev().map(|(id, text)| LogLine::of(id, &text)).collect(),
@@ -180,6 +184,7 @@ impl App {
             asked_ranges: None,
             rank_ranges: None,
             asked_correlation: None,
+            asked_answer: None,
             effects: Vec::new(),
             session,
         };
@@ -299,6 +304,22 @@ impl App {
             self.asked_correlation = Some(wanted);
             self.effects.push(Effect::Ask(Question::Correlation { model, finished, views }));
         }
+        if let Tab::Answer(name) = self.tab {
+            self.ask_answer(name);
+        }
+    }
+
+    /// Asks an analysis where other replicates have finished since.
+    fn ask_answer(&mut self, name: &'static str) {
+        let Some(analysis) = answer::analysis(name) else { return };
+        let (model, finished) = self.asked_of(analysis);
+        let wanted = (name, model.clone(), finished);
+        let known = self.answers.known.get(&(name, model.clone())).is_some_and(|(known, _)| *known == finished);
+        if finished > 0 && !known && self.asked_answer.as_ref() != Some(&wanted) {
+            self.asked_answer = Some(wanted);
+            let views = Arc::clone(&self.views);
+            self.effects.push(Effect::Ask(Question::Answer { analysis, model, finished, views }));
+        }
     }
 
     /// Best and worst rank of an example among the shown model's runs, by the score that sorts the table.
@@ -323,6 +344,9 @@ impl App {
             }
             Reply::RankRanges { model, score, ranges } => self.rank_ranges = Some((model, score, ranges)),
             Reply::Story(story) => self.story = Some(story),
+            Reply::Answer { name, model, finished, answer } => {
+                self.answers.known.insert((name, model), (finished, answer));
+            }
             Reply::Correlation { model, finished, answer } => {
                 self.correlations.insert(model, (finished, answer));
             }

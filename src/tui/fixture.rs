@@ -11,7 +11,8 @@ use super::session::{Examples, History, HistorySource, ScoreColumn, Session};
 use super::theme::{Choice, Depth, Theme};
 use super::worker::Library;
 use crate::Result;
-use crate::analysis::{Answer, Figure};
+use crate::analysis::figure::{Bar, Bin, Curve, Line, Picture, Point};
+use crate::analysis::{Analysis, Answer, Cell, Figure, Table};
 use crate::data::Role;
 use crate::data::{Dataset, ImageShape, Normalisation};
 use crate::scores::Harder;
@@ -150,6 +151,87 @@ impl HistorySource for MadeUp {
     }
 }
 
+/// An answer with a figure of every kind.
+fn answer(analysis: &Analysis, model: &str) -> Answer {
+    let ids: Vec<u32> = (0..8).map(|i| i * 7 + 100).collect();
+    let bar = |name: &str, value: f64| Bar {
+        name: name.into(),
+        value,
+        interval: Some((value - 0.1, value + 0.1)),
+        examples: ids.clone(),
+    };
+    let curve = |name: &str, slope: f64| Curve {
+        name: name.into(),
+        x: (1..=10).map(f64::from).collect(),
+        y: (1..=10).map(|x| slope / f64::from(x)).collect(),
+        band: (1..=10).map(|x| (0.7 * slope / f64::from(x), 1.4 * slope / f64::from(x))).collect(),
+    };
+    let bin = |i: usize| Bin { count: [900, 400, 120, 31, 8, 3, 0, 1][i], examples: ids.clone() };
+    let picture = |i: u32| Picture {
+        example: ids[i as usize],
+        caption: format!("cat {}.0", 30 - i),
+        bars: vec![("a".into(), 2.0), ("b".into(), 1.0)],
+    };
+    let level = |name: &str, at: f64| Line { name: name.into(), at };
+    let title = |what: &str| format!("{model}: {what} (4 runs, train)");
+    Answer {
+        reading: format!("What {} says of {model}.", analysis.name),
+        tables: vec![Table {
+            title: title("numbers"),
+            columns: vec!["score".into(), "share".into()],
+            rows: vec![vec![Cell::Text("aum".into()), Cell::Number(0.25)]],
+        }],
+        figures: vec![
+            Figure::Curves {
+                title: title("curves"),
+                x: "runs".into(),
+                y: "change".into(),
+                curves: vec![curve("aum", 0.4), curve("loss", 0.2)],
+                lines: vec![level("target", 0.05)],
+            },
+            Figure::Bars {
+                title: title("bars"),
+                unit: "accuracy".into(),
+                bars: vec![bar("aum", 0.8), bar("loss", -0.3)],
+                lines: vec![level("chance", 0.5)],
+            },
+            Figure::Stacked {
+                title: title("parts"),
+                unit: "share of variance".into(),
+                bars: vec![(model.into(), vec![("PC 1".into(), 0.85), ("PC 2".into(), 0.1), ("rest".into(), 0.05)])],
+            },
+            Figure::Histogram {
+                title: title("histogram"),
+                unit: "examples".into(),
+                edges: (0..=8).map(f64::from).collect(),
+                bins: (0..8).map(bin).collect(),
+                lines: vec![level("Bonferroni", 4.5)],
+            },
+            Figure::Scatter {
+                title: title("points"),
+                x: "ratio of parameters".into(),
+                y: "mean -ln p".into(),
+                points: (0..5)
+                    .map(|i| Point {
+                        x: f64::from(i),
+                        y: f64::from(i * i),
+                        name: format!("pair {i}"),
+                        examples: vec![],
+                    })
+                    .collect(),
+            },
+            Figure::Pictures {
+                title: title("pictures"),
+                rows: vec![
+                    ("most".into(), (0..4).map(picture).collect()),
+                    ("least".into(), (4..8).map(picture).collect()),
+                ],
+            },
+        ],
+        ..Answer::default()
+    }
+}
+
 fn correlate(model: &str, views: &Arc<Vec<ReplicateView>>) -> Answer {
     let finished = views.iter().filter(|v| v.progress.id.label == model && v.progress.state == State::Finished).count();
     let names: Vec<String> = columns().into_iter().map(|c| c.name).filter(|name| name != "el2n@20").collect();
@@ -205,6 +287,7 @@ pub fn session_with_commands() -> (Session, Receiver<Command>) {
         jobs: 2,
         history: Arc::new(MadeUp),
         correlate: Arc::new(|model, views| correlate(model, &views)),
+        analyse: Arc::new(|analysis, model, _| answer(analysis, model)),
         log: Vec::new(),
         notice: None,
         afresh: false,

@@ -13,6 +13,8 @@ pub enum Context {
     Examples,
     /// On the tab `5 Correlation`.
     Correlation,
+    /// On the tabs of the other analyses.
+    Answer,
     /// While the help is open.
     Help,
     /// While a question with yes and no is open.
@@ -38,6 +40,7 @@ pub enum Action {
     TabTrain,
     TabExamples,
     TabCorrelation,
+    TabOfKey(char),
     NextTab,
     PreviousTab,
     NextPane,
@@ -67,6 +70,9 @@ pub enum Action {
     NextOfClass,
     PreviousOfClass,
     TurnMatrix,
+    NextFigure,
+    PreviousFigure,
+    ShowBehind,
     Yes,
     No,
     QuitAfterEpoch,
@@ -114,7 +120,7 @@ const fn bind(
     Binding { context, keys, action, shown, word, help }
 }
 
-use Context::{Confirm, Correlation, Everywhere, Examples, Filter, Help, Quit, Train};
+use Context::{Answer, Confirm, Correlation, Everywhere, Examples, Filter, Help, Quit, Train};
 
 /// Every key of the workbench. Within a context the footer shows them in this order.
 pub const TABLE: &[Binding] = &[
@@ -166,6 +172,16 @@ pub const TABLE: &[Binding] = &[
     bind(Examples, &[c('g')], Action::First, "g", "", "the first row"),
     bind(Correlation, &[c('t')], Action::TurnMatrix, "t", "turn matrix", "the next of the three matrices"),
     bind(Correlation, &[c('g')], Action::First, "g", "", "the first row"),
+    bind(Answer, &[c('t'), k(KeyCode::PageDown)], Action::NextFigure, "t", "next figure", "the next figure"),
+    bind(Answer, &[c('T'), k(KeyCode::PageUp)], Action::PreviousFigure, "T", "", "the figure before"),
+    bind(
+        Answer,
+        &[k(KeyCode::Enter)],
+        Action::ShowBehind,
+        "Enter",
+        "show examples",
+        "mark the examples behind the bar, point or picture and show them on their tab",
+    ),
     bind(Everywhere, &[k(KeyCode::Up), c('k')], Action::Up, "↑ k", "", "up"),
     bind(Everywhere, &[k(KeyCode::Down), c('j')], Action::Down, "↓ j", "", "down"),
     bind(Everywhere, &[k(KeyCode::Left), c('h')], Action::Left, "← h", "", "left: column, picture or cell"),
@@ -176,7 +192,12 @@ pub const TABLE: &[Binding] = &[
     bind(Everywhere, &[k(KeyCode::End), c('G')], Action::Last, "End G", "", "the last row"),
     bind(Everywhere, &[c('1')], Action::TabTrain, "1", "", "the tab Train"),
     bind(Everywhere, &[c('2')], Action::TabExamples, "2", "", "the tab Examples"),
+    bind(Everywhere, &[c('3')], Action::TabOfKey('3'), "3", "", "the tab Variance"),
+    bind(Everywhere, &[c('4')], Action::TabOfKey('4'), "4", "", "the tab Stability"),
     bind(Everywhere, &[c('5')], Action::TabCorrelation, "5", "", "the tab Correlation"),
+    bind(Everywhere, &[c('6')], Action::TabOfKey('6'), "6", "", "the tab Components"),
+    bind(Everywhere, &[c('7')], Action::TabOfKey('7'), "7", "", "the tab Bias"),
+    bind(Everywhere, &[c('8')], Action::TabOfKey('8'), "8", "", "the tab Fingerprint"),
     bind(Everywhere, &[k(KeyCode::Tab)], Action::NextTab, "Tab", "", "the next tab"),
     bind(Everywhere, &[k(KeyCode::BackTab)], Action::PreviousTab, "⇧Tab", "", "the previous tab"),
     bind(Everywhere, &[c('m')], Action::NextModel, "m", "model", "the next model"),
@@ -212,13 +233,13 @@ pub fn action(context: Context, key: KeyEvent) -> Option<Action> {
     let pressed = (key.code, key.modifiers.contains(KeyModifiers::CONTROL));
     let find = |context| TABLE.iter().find(|b| b.context == context && b.keys.contains(&pressed)).map(|b| b.action);
     // Ctrl-C, Ctrl-Z and Ctrl-L work in dialogs too.
-    let always = pressed.1 || matches!(context, Train | Examples | Correlation);
+    let always = pressed.1 || matches!(context, Train | Examples | Correlation | Answer);
     find(context).or_else(|| if always { find(Everywhere) } else { None })
 }
 
 /// The bindings that the footer shows in a context.
 pub fn footer(context: Context) -> impl Iterator<Item = &'static Binding> {
-    let tab = matches!(context, Train | Examples | Correlation);
+    let tab = matches!(context, Train | Examples | Correlation | Answer);
     TABLE.iter().filter(move |b| (b.context == context || tab && b.context == Everywhere) && !b.word.is_empty())
 }
 
@@ -228,6 +249,7 @@ pub fn help(context: Context) -> [(&'static str, Vec<&'static Binding>); 2] {
     let title = match context {
         Train => "Train",
         Examples => "Examples",
+        Answer => "Answers",
         _ => "Correlation",
     };
     [(title, of(context)), ("Everywhere", of(Everywhere))]

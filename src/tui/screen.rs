@@ -15,7 +15,7 @@ use ratatui::text::{Line, Span};
 
 use super::app::App;
 use super::pictures::Gallery;
-use super::tabs::{TABS, Tab, correlation, examples, train};
+use super::tabs::{TABS, Tab, answer, correlation, examples, train};
 use super::widgets::{bars, line, line_right, lines, whole_parts};
 use super::{format, keys, overlays};
 use crate::store::record::State;
@@ -39,6 +39,8 @@ pub enum Target {
     Column(usize),
     /// An example's picture.
     Example(usize),
+    /// A figure in the list of an answer.
+    Figure(usize),
     /// A cell of a matrix: matrix, row, column.
     Cell(usize, usize, usize),
 }
@@ -78,6 +80,7 @@ pub fn render(app: &App, view: &mut View, buf: &mut Buffer) {
         Tab::Train => train::render(app, view, buf, body),
         Tab::Examples => examples::render(app, view, buf, body),
         Tab::Correlation => correlation::render(app, view, buf, body),
+        Tab::Answer(name) => answer::render(app, view, buf, body, name),
     };
     reading_line(app, buf, area, &reading);
     footer(app, buf, Rect { y: area.bottom() - 1, height: 1, ..area });
@@ -153,7 +156,7 @@ fn models(app: &App, room: usize) -> Vec<Span<'static>> {
 fn tab_line(app: &App, view: &mut View, buf: &mut Buffer, y: u16) {
     let theme = app.theme;
     let mut x = buf.area.x + 1;
-    for tab in TABS {
+    for tab in TABS.iter().copied() {
         let (key, name) = tab.name();
         let style = if tab == app.tab { theme.strong().add_modifier(Modifier::REVERSED) } else { theme.dim() };
         let start = x;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crossbeam_channel::{Receiver, Sender};
 
 use crate::Result;
-use crate::analysis::Answer;
+use crate::analysis::{Analysis, Answer};
 use crate::data::Dataset;
 pub use crate::data::Examples;
 use crate::scores::Harder;
@@ -46,6 +46,10 @@ pub trait HistorySource: Send + Sync {
 /// Its answer holds three heatmaps: mean with mean, mean with run, same run.
 pub type Correlate = dyn Fn(&str, Arc<Vec<ReplicateView>>) -> Answer + Send + Sync;
 
+/// What an analysis answers about a model over the given replicates, or about all models where the label is empty; called on a
+/// worker thread only.
+pub type Analyse = dyn Fn(&'static Analysis, &str, Arc<Vec<ReplicateView>>) -> Answer + Send + Sync;
+
 impl Session {
     /// Where a model's learning rate drops on an axis of epochs: between the epochs before and after.
     pub fn milestones_of(&self, label: &str) -> impl Iterator<Item = f64> {
@@ -80,6 +84,8 @@ pub struct Session {
     pub history: Arc<dyn HistorySource>,
     /// The correlation analysis.
     pub correlate: Arc<Correlate>,
+    /// All other analyses.
+    pub analyse: Arc<Analyse>,
     /// What happened to the replicates before, oldest first.
     pub log: Vec<(ReplicateId, String)>,
     /// What the user should know from the start, such as why there are no pictures.

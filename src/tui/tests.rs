@@ -65,6 +65,36 @@ fn each_tab_looks_as_recorded_at_three_sizes() {
 }
 
 #[test]
+fn every_kind_of_figure_is_drawn_at_three_sizes_and_none_breaks_at_any() {
+    let mut app = app();
+    app.act(Tab::of_key('3').unwrap().action());
+    settle(&mut app);
+    assert!(shown(&app, 80, 24).contains("This needs finished replicates"));
+    press(&mut app, "m");
+    for figure in ["curves", "bars", "parts", "histogram", "points", "pictures"] {
+        press(&mut app, "→");
+        for (width, height) in SIZES {
+            insta::assert_snapshot!(format!("figure_{figure}_{width}x{height}"), shown(&app, width, height));
+        }
+        for (width, height) in (60..=200).step_by(23).flat_map(|w| (15..=60).step_by(7).map(move |h| (w, h))) {
+            shown(&app, width, height);
+        }
+        press(&mut app, "t");
+    }
+}
+
+#[test]
+fn enter_on_a_mark_shows_the_examples_behind_it() {
+    let mut app = app();
+    press(&mut app, "m4t⏎");
+    assert_eq!((app.tab, app.examples.marks.len(), app.examples.order().len()), (Tab::Examples, 8, 8));
+    press(&mut app, "⎋");
+    assert!(app.examples.order().len() > 8);
+    press(&mut app, "4T⏎");
+    assert!(matches!(app.tab, Tab::Answer("stability")), "a curve has no examples of its own");
+}
+
+#[test]
 fn gpus_have_their_rows_where_there_is_room_and_a_few_words_where_there_is_not() {
     let mut app = app();
     app.gpus = gpus();

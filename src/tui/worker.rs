@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 
-use super::session::{Correlate, Examples, HistorySource, ScoreColumn, Session};
+use super::session::{Analyse, Correlate, Examples, HistorySource, ScoreColumn, Session};
 use super::story::{self, Story};
 use super::summary::{self, Summary};
-use crate::analysis::Answer;
+use crate::analysis::{Analysis, Answer};
 use crate::scores::Harder;
 use crate::study::ReplicateId;
 use crate::train::board::{Board, ReplicateView};
@@ -39,6 +39,17 @@ pub enum Question {
         /// The replicates to ask, and how many epochs of each.
         runs: Vec<(ReplicateId, u32)>,
     },
+    /// What an analysis answers.
+    Answer {
+        /// Which.
+        analysis: &'static Analysis,
+        /// Of which model; all where it is empty.
+        model: String,
+        /// Finished replicates behind the answer.
+        finished: usize,
+        /// The board.
+        views: Arc<Vec<ReplicateView>>,
+    },
     /// How a model's scores agree.
     Correlation {
         /// The model's label.
@@ -66,6 +77,17 @@ pub enum Reply {
     },
     /// Answers `Question::Story`.
     Story(Arc<Story>),
+    /// Answers `Question::Answer`.
+    Answer {
+        /// The analysis' name.
+        name: &'static str,
+        /// Of which model; all where it is empty.
+        model: String,
+        /// Finished replicates behind the answer.
+        finished: usize,
+        /// The answer.
+        answer: Arc<Answer>,
+    },
     /// Answers `Question::Correlation`.
     Correlation {
         /// The model's label.
@@ -84,6 +106,7 @@ pub struct Library {
     scores: Arc<Vec<ScoreColumn>>,
     history: Arc<dyn HistorySource>,
     correlate: Arc<Correlate>,
+    analyse: Arc<Analyse>,
     board: Arc<Board>,
 }
 
@@ -95,6 +118,7 @@ impl Library {
             scores: Arc::new(session.scores.clone()),
             history: Arc::clone(&session.history),
             correlate: Arc::clone(&session.correlate),
+            analyse: Arc::clone(&session.analyse),
             board: Arc::clone(&session.board),
         }
     }
@@ -114,6 +138,10 @@ impl Library {
             Question::Story { example, runs } => {
                 Reply::Story(Arc::new(story::read(self.history.as_ref(), example, &runs)))
             }
+            Question::Answer { analysis, model, finished, views } => {
+                let answer = Arc::new((self.analyse)(analysis, &model, views));
+                Reply::Answer { name: analysis.name, model, finished, answer }
+            }
             Question::Correlation { model, finished, views } => {
                 let answer = Arc::new((self.correlate)(&model, views));
                 Reply::Correlation { model, finished, answer }
@@ -124,7 +152,7 @@ impl Library {
 
 /// The workers' threads; they end when this is dropped and their last answer is given.
 pub struct Workers {
-    slots: [(Sender<Question>, Receiver<Question>); 4],
+    slots: [(Sender<Question>, Receiver<Question>); 5],
     replies: Receiver<Reply>,
 }
 
@@ -135,7 +163,7 @@ impl Workers {
     /// When the system gives no thread.
     pub fn start(library: &Library) -> Result<Self> {
         let (tell, replies) = unbounded();
-        let slots = [bounded(1), bounded(1), bounded(1), bounded(1)];
+        let slots = [bounded(1), bounded(1), bounded(1), bounded(1), bounded(1)];
         for (_, questions) in &slots {
             let (library, tell, questions) = (library.clone(), tell.clone(), questions.clone());
             std::thread::Builder::new()
@@ -159,6 +187,7 @@ impl Workers {
             Question::Story { .. } => 1,
             Question::Correlation { .. } => 2,
             Question::RankRanges { .. } => 3,
+            Question::Answer { .. } => 4,
         };
         if let Some((ask, waiting)) = self.slots.get(kind) {
             let _ = waiting.try_recv();

@@ -27,6 +27,11 @@ impl App {
             Action::TabTrain => self.open(Tab::Train),
             Action::TabExamples | Action::GoToExample => self.go_to_example(action),
             Action::TabCorrelation => self.open(Tab::Correlation),
+            Action::TabOfKey(key) => {
+                if let Some(tab) = Tab::of_key(key) {
+                    self.open(tab);
+                }
+            }
             Action::NextTab => self.open(self.tab.turned(1)),
             Action::PreviousTab => self.open(self.tab.turned(-1)),
             Action::NextPane => self.focus((self.focused() + 1) % self.panes()),
@@ -48,6 +53,12 @@ impl App {
             Action::TurnMatrix => {
                 self.correlation.matrix = (self.correlation.matrix + 1) % self.matrices().len().max(1);
             }
+            Action::NextFigure | Action::PreviousFigure => {
+                if let Tab::Answer(name) = self.tab {
+                    self.turn_figure(name, if action == Action::NextFigure { 1 } else { -1 });
+                }
+            }
+            Action::ShowBehind => self.show_behind(),
             Action::OwnLog => self.train.own_log = !self.train.own_log,
             Action::Yes => self.confirm(),
             Action::No => self.overlay = None,
@@ -84,6 +95,7 @@ impl App {
                 let last = self.matrix_size().saturating_sub(1);
                 self.correlation.row = self.correlation.row.saturating_add_signed(by).min(last);
             }
+            Tab::Answer(name) => self.move_mark(name, by, 0),
         }
     }
 
@@ -103,7 +115,24 @@ impl App {
                 let last = self.matrix_size().saturating_sub(1);
                 self.correlation.column = self.correlation.column.saturating_add_signed(by).min(last);
             }
+            Tab::Answer(name) => self.move_mark(name, 0, by),
         }
+    }
+
+    /// Marks the examples behind the mark under the cursor, and shows them alone.
+    fn show_behind(&mut self) {
+        let Tab::Answer(name) = self.tab else { return };
+        let examples = self.behind_mark(name);
+        let Some(first) = examples.first().copied() else {
+            self.say("No examples stand behind this mark.");
+            return;
+        };
+        self.examples.show_only(&examples);
+        self.open(Tab::Examples);
+        self.rearrange();
+        self.select_example(Some(first));
+        let count = format::plural(examples.len(), "example is", "examples are");
+        self.say(format!("{count} marked; Esc shows all again."));
     }
 
     /// Selects an example wherever it is shown.
@@ -137,7 +166,7 @@ impl App {
         match self.tab {
             Tab::Train => self.train.pane,
             Tab::Examples => self.examples.pane,
-            Tab::Correlation => 0,
+            Tab::Correlation | Tab::Answer(_) => 0,
         }
     }
 
@@ -145,7 +174,7 @@ impl App {
         match self.tab {
             Tab::Train => self.train.pane = pane,
             Tab::Examples => self.examples.pane = pane,
-            Tab::Correlation => {}
+            Tab::Correlation | Tab::Answer(_) => {}
         }
     }
 

@@ -90,7 +90,7 @@ impl App {
     pub fn panes(&self) -> usize {
         match self.tab {
             Tab::Train | Tab::Examples => 4,
-            Tab::Correlation => 1,
+            Tab::Correlation | Tab::Answer(_) => 1,
         }
     }
 }

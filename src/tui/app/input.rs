@@ -6,6 +6,7 @@ use ratatui::layout::Position;
 use super::App;
 use crate::tui::keys::{self, Action, Context};
 use crate::tui::screen::{Target, View};
+use crate::tui::tabs::Tab;
 
 impl App {
     /// Takes a key.
@@ -74,6 +75,11 @@ impl App {
                 }
             }
             Target::Example(example) => self.select_example(Some(example)),
+            Target::Figure(figure) => {
+                if let Tab::Answer(name) = self.tab {
+                    self.look_at_figure(name, figure);
+                }
+            }
             Target::Cell(matrix, row, column) => {
                 self.correlation.matrix = matrix;
                 self.correlation.row = row;

@@ -127,6 +127,13 @@ impl Examples {
         }
     }
 
+    /// Marks these examples alone, and filters for them.
+    pub fn show_only(&mut self, examples: &[usize]) {
+        self.marks = examples.iter().copied().collect();
+        "marked".clone_into(&mut self.filter);
+        self.terms = vec![filter::Term::Marked];
+    }
+
     /// The next shown example with the same label.
     pub fn next_of_class(&self, examples: &session::Examples, example: usize, forward: bool) -> Option<usize> {
         let label = examples.labels.get(example)?;

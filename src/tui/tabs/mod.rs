@@ -1,13 +1,23 @@
 //! Which tabs are there? One file per tab: its state and its drawing.
 
+pub mod answer;
 pub mod correlation;
 pub mod examples;
 pub mod train;
 
-use super::keys::{Action, Context};
+use std::sync::LazyLock;
 
-/// The tabs, in order.
-pub const TABS: [Tab; 3] = [Tab::Train, Tab::Examples, Tab::Correlation];
+use super::keys::{Action, Context};
+use crate::analysis::REGISTRY;
+
+/// The tabs, in the order of their keys.
+pub static TABS: LazyLock<Vec<Tab>> = LazyLock::new(|| {
+    let answers = REGISTRY.iter().filter(|analysis| analysis.tab.is_some()).map(|analysis| Tab::Answer(analysis.name));
+    let mut tabs: Vec<Tab> = [Tab::Train, Tab::Examples, Tab::Correlation].into_iter().chain(answers).collect();
+    // The key 0 stands behind 9.
+    tabs.sort_by_key(|tab| (tab.name().0 == '0', tab.name().0));
+    tabs
+});
 
 /// A tab.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,6 +28,8 @@ pub enum Tab {
     Examples,
     /// How the scores agree.
     Correlation,
+    /// The answer of an analysis, by its name.
+    Answer(&'static str),
 }
 
 impl Tab {
@@ -27,6 +39,7 @@ impl Tab {
             Self::Train => ('1', "Train"),
             Self::Examples => ('2', "Examples"),
             Self::Correlation => ('5', "Correlation"),
+            Self::Answer(name) => answer::analysis(name).and_then(|analysis| analysis.tab).unwrap_or((' ', name)),
         }
     }
 
@@ -36,6 +49,7 @@ impl Tab {
             Self::Train => Context::Train,
             Self::Examples => Context::Examples,
             Self::Correlation => Context::Correlation,
+            Self::Answer(_) => Context::Answer,
         }
     }
 
@@ -45,13 +59,20 @@ impl Tab {
             Self::Train => Action::TabTrain,
             Self::Examples => Action::TabExamples,
             Self::Correlation => Action::TabCorrelation,
+            Self::Answer(_) => Action::TabOfKey(self.name().0),
         }
+    }
+
+    /// The tab of a key.
+    pub fn of_key(key: char) -> Option<Self> {
+        TABS.iter().copied().find(|tab| tab.name().0 == key)
     }
 
     /// The tab so many places further, around the end.
     #[must_use]
     pub fn turned(self, by: isize) -> Self {
         let here = TABS.iter().position(|tab| *tab == self).unwrap_or(0) as isize;
-        TABS[(here + by).rem_euclid(TABS.len() as isize) as usize]
+        let place = (here + by).rem_euclid(TABS.len().max(1) as isize) as usize;
+        TABS.get(place).copied().unwrap_or(self)
     }
 }

@@ -1,6 +1,7 @@
 //! What are the tabs drawn with? Small widgets that draw into a buffer and never outside their area.
 
 pub mod bars;
+pub mod figure;
 pub mod heatmap;
 pub mod picture;
 pub mod plot;

@@ -83,6 +83,16 @@ impl Plot {
         }
     }
 
+    /// A point that stands out: a small cross.
+    pub fn cross(&mut self, x: f64, y: f64, style: Style) {
+        if let Some((column, row)) = self.place(x, y) {
+            for by in -2..=2 {
+                self.dot((column + by, row), style);
+                self.dot((column, row + by), style);
+            }
+        }
+    }
+
     /// A curve through points; it breaks where a value is not finite.
     pub fn curve(&mut self, points: impl IntoIterator<Item = (f64, f64)>, style: Style) {
         let mut before: Option<(i32, i32)> = None;

@@ -1,0 +1,189 @@
+//! What does an analysis answer? One tab for every question of the registry: its figures one at a time, its tables beside them.
+//!
+//! ```text
+//!  figures      | the figure, with a cursor on its marks
+//!  one per line |
+//!               | its tables, as many rows as there is room for
+//! ```
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+use ratatui::text::{Line, Span};
+
+use crate::analysis::{self, Analysis, Answer, Figure};
+use crate::store::record::State;
+use crate::tui::app::App;
+use crate::tui::format;
+use crate::tui::screen::{Target, View, first_end};
+use crate::tui::widgets::figure::{self, Cursor};
+use crate::tui::widgets::{line, lines, pane, scrolled};
+
+/// Columns of the list of figures.
+const LIST: u16 = 34;
+
+/// State of all tabs of this kind.
+#[derive(Debug, Default)]
+pub struct Answers {
+    /// By the analysis' name and what it was asked of (a model, or all: empty), with the finished replicates behind it.
+    pub known: BTreeMap<(&'static str, String), (usize, Arc<Answer>)>,
+    /// Where the person is on each tab.
+    places: BTreeMap<&'static str, Place>,
+}
+
+/// The figure that is looked at, and the mark in it.
+#[derive(Debug, Clone, Copy, Default)]
+struct Place {
+    figure: usize,
+    cursor: Cursor,
+    /// Whether the cursor was moved: until then the reading is the whole answer's.
+    moved: bool,
+}
+
+/// The analysis of a name; those of tabs are in the registry.
+pub fn analysis(name: &str) -> Option<&'static Analysis> {
+    analysis::REGISTRY.iter().copied().find(|analysis| analysis.name == name)
+}
+
+impl App {
+    /// What an analysis is asked of, and the finished replicates that it would have.
+    pub(in crate::tui) fn asked_of(&self, analysis: &Analysis) -> (String, usize) {
+        let model = if analysis.compares { String::new() } else { self.model_name().unwrap_or_default().to_owned() };
+        let counts = |label: &str| model.is_empty() || label == model;
+        let finished = self.views.iter().filter(|view| {
+            view.progress.state == State::Finished && !view.progress.non_finite && counts(&view.progress.id.label)
+        });
+        let finished = finished.count();
+        (model, finished)
+    }
+
+    fn answer(&self, analysis: &'static Analysis) -> Option<&Answer> {
+        let (model, _) = self.asked_of(analysis);
+        self.answers.known.get(&(analysis.name, model)).map(|(_, answer)| answer.as_ref())
+    }
+
+    fn shown(&self, name: &'static str) -> (Place, Option<&Figure>) {
+        let mut place = self.answers.places.get(name).copied().unwrap_or_default();
+        let figures =
+            analysis(name).and_then(|analysis| self.answer(analysis)).map_or(&[][..], |answer| &answer.figures);
+        // Another model may have fewer figures, and those fewer marks.
+        place.figure = place.figure.min(figures.len().saturating_sub(1));
+        let figure = figures.get(place.figure);
+        let (rows, columns) = figure.map_or((0, 0), figure::size);
+        place.cursor.row = place.cursor.row.min(rows.saturating_sub(1));
+        place.cursor.column = place.cursor.column.min(columns.saturating_sub(1));
+        (place, figure)
+    }
+
+    /// Moves the cursor among the marks.
+    pub(in crate::tui) fn move_mark(&mut self, name: &'static str, down: isize, right: isize) {
+        let (mut place, figure) = self.shown(name);
+        let (rows, columns) = figure.map_or((0, 0), figure::size);
+        let moved = |at: usize, by: isize, count: usize| at.saturating_add_signed(by).min(count.saturating_sub(1));
+        place.cursor =
+            Cursor { row: moved(place.cursor.row, down, rows), column: moved(place.cursor.column, right, columns) };
+        place.moved = true;
+        self.answers.places.insert(name, place);
+    }
+
+    /// Turns to another figure.
+    pub(in crate::tui) fn turn_figure(&mut self, name: &'static str, by: isize) {
+        let count = analysis(name).and_then(|analysis| self.answer(analysis)).map_or(0, |answer| answer.figures.len());
+        let (place, _) = self.shown(name);
+        let figure = (place.figure as isize + by).rem_euclid(count.max(1) as isize) as usize;
+        self.look_at_figure(name, figure);
+    }
+
+    pub(in crate::tui) fn look_at_figure(&mut self, name: &'static str, figure: usize) {
+        self.answers.places.insert(name, Place { figure, ..Place::default() });
+    }
+
+    /// The positions of the examples behind the mark under the cursor.
+    pub(in crate::tui) fn behind_mark(&self, name: &'static str) -> Vec<usize> {
+        let (place, figure) = self.shown(name);
+        let ids = figure.map(|figure| figure::behind(figure, place.cursor)).unwrap_or_default();
+        let position = |id: &u32| self.session.examples.ids.iter().position(|other| other == id);
+        ids.iter().filter_map(position).collect()
+    }
+}
+
+/// Draws the tab of an analysis; returns its reading.
+pub fn render(app: &App, view: &mut View, buf: &mut Buffer, body: Rect, name: &'static str) -> String {
+    let Some(analysis) = analysis(name) else { return String::new() };
+    let Some(answer) = app.answer(analysis).filter(|answer| !answer.figures.is_empty()) else {
+        return empty(app, buf, body, analysis);
+    };
+    let (place, figure) = app.shown(name);
+    let listed = answer.figures.len() > 1 && body.width >= 100 && !app.zoomed;
+    let rest = if listed {
+        list(app, view, buf, Rect { width: LIST, ..body }, answer, place.figure);
+        Rect { x: body.x + LIST, width: body.width - LIST, ..body }
+    } else {
+        body
+    };
+    let Some(figure) = figure else { return answer.reading.clone() };
+    let tables = if app.zoomed || rest.height < 24 { 0 } else { rest.height / 3 };
+    let mut title = vec![Span::styled(figure.title().to_owned(), app.theme.strong())];
+    if answer.figures.len() > 1 {
+        title.push(Span::styled(format!(" · {} of {}", place.figure + 1, answer.figures.len()), app.theme.dim()));
+    }
+    // A title that has no room is cut at a word rather than left out.
+    let room = usize::from(rest.width.saturating_sub(16));
+    if let Some(first) = title.first_mut() {
+        first.content = format::fit(&first.content, room).into();
+    }
+    let frame = Rect { height: rest.height - tables, ..rest };
+    let inner = pane(buf, frame, app.theme, title, true);
+    let inner = Rect { x: inner.x + 1, width: inner.width.saturating_sub(2), ..inner };
+    figure::draw(app, view, buf, inner, figure, place.cursor);
+    if tables > 0 {
+        draw_tables(app, buf, Rect { y: frame.bottom(), height: tables, ..rest }, answer);
+    }
+    let mark = if place.moved { figure::told(figure, place.cursor) } else { None };
+    mark.unwrap_or_else(|| answer.reading.clone())
+}
+
+/// The titles of all figures.
+fn list(app: &App, view: &mut View, buf: &mut Buffer, area: Rect, answer: &Answer, selected: usize) {
+    let inner = pane(buf, area, app.theme, vec![Span::styled("Figures", app.theme.strong())], false);
+    let first = scrolled(0, selected, inner.height.into(), answer.figures.len());
+    for (y, (place, figure)) in (inner.top()..inner.bottom()).zip(answer.figures.iter().enumerate().skip(first)) {
+        let title = figure.title();
+        let short = title.split(" (").next().unwrap_or(title);
+        let style = if place == selected { app.theme.selected() } else { app.theme.text() };
+        let text = format!(" {:<1$}", format::fit(short, usize::from(inner.width) - 2), usize::from(inner.width) - 1);
+        line(buf, inner.x, y, inner.width, Line::styled(text, style));
+        view.targets.push((Rect { y, height: 1, ..inner }, Target::Figure(place)));
+    }
+}
+
+/// Warnings first, then the tables, as far as there is room.
+fn draw_tables(app: &App, buf: &mut Buffer, area: Rect, answer: &Answer) {
+    let inner = pane(buf, area, app.theme, vec![Span::styled("Numbers", app.theme.strong())], false);
+    let inner = Rect { x: inner.x + 1, width: inner.width.saturating_sub(2), ..inner };
+    let warnings = answer.warnings.iter().flat_map(|warning| format::wrap(warning, inner.width.into()));
+    let warnings = warnings.map(|text| Line::styled(text, app.theme.attention()));
+    let tables: Vec<String> = answer.tables.iter().map(analysis::Table::text).collect();
+    let rows = tables.iter().flat_map(|table| table.lines().chain([""]));
+    let fits = |text: &str| Line::raw(format::fit(text, inner.width.into()));
+    lines(buf, inner, warnings.chain(rows.map(fits)).collect::<Vec<_>>());
+}
+
+/// What will come here, and when.
+fn empty(app: &App, buf: &mut Buffer, body: Rect, analysis: &'static Analysis) -> String {
+    let inner = pane(buf, body, app.theme, vec![Span::styled(analysis.question, app.theme.strong())], true);
+    let (_, finished) = app.asked_of(analysis);
+    let text = match app.answer(analysis) {
+        Some(answer) if !answer.warnings.is_empty() => answer.warnings.join(". "),
+        Some(answer) => answer.reading.clone(),
+        None if finished > 0 => "The answer is being computed.".to_owned(),
+        None => format!("This needs finished replicates; {}.", first_end(app)),
+    };
+    let wrapped = format::wrap(&text, inner.width.saturating_sub(4).into());
+    let place =
+        Rect { x: inner.x + 2, y: inner.y + inner.height / 3, height: inner.height - inner.height / 3, ..inner };
+    lines(buf, place, wrapped.into_iter().map(|part| Line::styled(part, app.theme.dim())));
+    text
+}
