@@ -26,4 +26,5 @@ mod sharing;
 mod steering;
 mod store;
 mod studies;
+mod taps;
 mod terminal;
