@@ -18,6 +18,8 @@ mod loss;
 mod max_confidence;
 mod mean;
 mod observation;
+pub mod prediction_depth;
+pub mod prototypes;
 mod settings;
 mod spec;
 #[cfg(test)]

@@ -10,6 +10,7 @@ pub mod events;
 pub mod gpus;
 pub mod learner;
 mod passes;
+pub mod probes;
 mod pulse;
 pub mod replicate;
 pub mod steer;

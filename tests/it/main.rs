@@ -20,6 +20,7 @@ mod kills;
 mod learner;
 mod nn_candle;
 mod nn_oracles;
+mod probes;
 mod program;
 mod recipes;
 mod sharing;
