@@ -277,6 +277,9 @@ pub struct Bench {
     /// Examples of the depth job.
     #[arg(long, default_value_t = 10_000, value_parser = at_least_one)]
     pub examples: usize,
+    /// In the depth job: neighbours of so many other examples alone, instead of the examples' own.
+    #[arg(long, default_value_t = 0)]
+    pub queries: usize,
     /// Length of an embedding of the depth job.
     #[arg(long, default_value_t = 4096, value_parser = at_least_one)]
     pub dim: usize,

@@ -44,6 +44,7 @@ pub fn bench(options: &cli::Bench) -> Result<Exit> {
         Some(name) => InstructionSet::named(name).map_err(Error::Usage)?,
     };
     let (work, seconds) = match options.job {
+        cli::BenchJob::Depth if options.queries > 0 => (options.queries, depth(options, set)?),
         cli::BenchJob::Depth => (options.examples, depth(options, set)?),
         cli::BenchJob::Train => (options.batch, training(options, set)?),
         cli::BenchJob::Grand | cli::BenchJob::Vog => (options.batch, scoring(options, set)?),
@@ -53,7 +54,7 @@ pub fn bench(options: &cli::Bench) -> Result<Exit> {
     if options.json {
         let line = serde_json::json!({
             "job": options.job.name(), "model": options.model, "input": options.input, "batch": options.batch,
-            "examples": options.examples, "dim": options.dim, "jobs": options.jobs, "kernels": set.name(),
+            "examples": options.examples, "queries": options.queries, "dim": options.dim, "jobs": options.jobs, "kernels": set.name(),
             "median_s": slowest, "examples_per_s": rate,
         });
         super::print(&line.to_string())?;
@@ -268,16 +269,25 @@ fn mean_channels(shape: ImageShape, gradients: &mut [f32]) {
     }
 }
 
-/// One probe: the nearest neighbours of every example among the others.
+/// One probe: the nearest neighbours of every example among the others, or of queries alone.
 fn depth(options: &cli::Bench, set: InstructionSet) -> Result<Vec<f64>> {
     let mut stream = Key::study(1).stream("embeddings");
-    let embeddings: Vec<f32> = (0..options.examples * options.dim).map(|_| stream.normal() as f32).collect();
+    let job = neighbours::Job {
+        features: options.dim,
+        references: options.examples,
+        queries: options.queries,
+        k: NEIGHBOURS,
+        among: options.queries == 0,
+        leave_one_out: true,
+    };
+    let values = (options.examples + options.queries) * options.dim;
+    let embeddings: Vec<f32> = (0..values).map(|_| stream.normal() as f32).collect();
     // One search is long: its own warm-up.
     timed(options.jobs, 1, |_| {
         let embeddings = &embeddings;
         Ok(move || {
-            neighbours::among(set, embeddings, options.dim, NEIGHBOURS);
-            Ok(())
+            let mut kernels = CpuKernels::with(set);
+            neighbours::search(&mut kernels, job, embeddings).map(|_| ())
         })
     })
 }

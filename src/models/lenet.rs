@@ -27,16 +27,21 @@ impl LeNet {
     pub fn layers<K: Kernels>(&self, classes: usize) -> Sequence<K> {
         Sequence::default()
             .with("conv1", Conv2d::new(6, 5, 1, 2).biased())
+            .tapped()
             .with("", Relu)
             .with("", MaxPool::new(2))
             .with("conv2", Conv2d::new(16, 5, 1, 0).biased())
+            .tapped()
             .with("", Relu)
             .with("", MaxPool::new(2))
             .with("", Flatten::default())
             .with("fc1", Linear::new(120))
+            .tapped()
             .with("", Relu)
             .with("fc2", Linear::new(84))
+            .tapped()
             .with("", Relu)
+            .embedding()
             .with("fc", Linear::new(classes))
     }
 }

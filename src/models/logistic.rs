@@ -21,6 +21,6 @@ impl Logistic {
 
     /// Its layers.
     pub fn layers<K: Kernels>(&self, classes: usize) -> Sequence<K> {
-        Sequence::default().with("", Flatten::default()).with("fc", Linear::new(classes))
+        Sequence::default().with("", Flatten::default()).embedding().with("fc", Linear::new(classes))
     }
 }

@@ -38,8 +38,9 @@ impl Mlp {
     /// Its layers.
     pub fn layers<K: Kernels>(&self, classes: usize) -> Sequence<K> {
         let flat = Sequence::default().with("", Flatten::default());
-        let hidden = (1..=self.hidden)
-            .fold(flat, |layers, index| layers.with(format!("fc{index}"), Linear::new(self.width)).with("", Relu));
-        hidden.with("fc", Linear::new(classes))
+        let hidden = (1..=self.hidden).fold(flat, |layers, index| {
+            layers.with(format!("fc{index}"), Linear::new(self.width)).tapped().with("", Relu)
+        });
+        hidden.embedding().with("fc", Linear::new(classes))
     }
 }

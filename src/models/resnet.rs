@@ -56,17 +56,20 @@ impl ResNet {
 
     /// Its layers.
     pub fn layers<K: Kernels>(&self, classes: usize) -> Sequence<K> {
-        let stem = Sequence::default().with("conv1", self.conv(self.width, 3, 1, 1)).with("bn1", self.norm_with_relu());
+        let stem = Sequence::default()
+            .with("conv1", self.conv(self.width, 3, 1, 1))
+            .with("bn1", self.norm_with_relu())
+            .tapped();
         let staged = self.stages.iter().enumerate().fold(stem, |layers, (index, blocks)| {
             let stride = if index == 0 { 1 } else { 2 };
             layers.with(format!("layer{}", index + 1), self.stage(*blocks, self.width << index, stride))
         });
-        staged.with("", MeanPool::default()).with("fc", Linear::new(classes))
+        staged.with("", MeanPool::default()).embedding().with("fc", Linear::new(classes))
     }
 
     fn stage<K: Kernels>(&self, blocks: usize, width: usize, stride: usize) -> Sequence<K> {
         (0..blocks).fold(Sequence::default(), |stage, index| {
-            stage.with(index.to_string(), self.block(width, if index == 0 { stride } else { 1 }))
+            stage.with(index.to_string(), self.block(width, if index == 0 { stride } else { 1 })).tapped()
         })
     }
 

@@ -65,16 +65,20 @@ impl Vgg {
                 place += if self.plain { 2 } else { 3 };
             }
         }
-        Sequence::default().with("features", features).with("", MeanPool::default()).with("fc", Linear::new(classes))
+        Sequence::default()
+            .with("features", features)
+            .with("", MeanPool::default())
+            .embedding()
+            .with("fc", Linear::new(classes))
     }
 
     fn convolution<K: Kernels>(&self, features: Sequence<K>, place: usize, width: usize) -> Sequence<K> {
         let conv = Conv2d::new(width, 3, 1, 1);
         let (name, next) = (place.to_string(), (place + 1).to_string());
         if self.plain {
-            features.with(name, conv.biased()).with(next, Relu)
+            features.with(name, conv.biased()).tapped().with(next, Relu)
         } else {
-            features.with(name, conv).with(next, BatchNorm::with_relu())
+            features.with(name, conv).with(next, BatchNorm::with_relu()).tapped()
         }
     }
 }

@@ -39,6 +39,10 @@ impl Norm for BatchNorm {
         self.norm.relu
     }
 
+    fn without_relu(&self) -> Self {
+        Self { norm: kernels::Norm { relu: false, ..self.norm } }
+    }
+
     fn plan_for(&mut self, input: Shape, plan: &mut Plan) -> Result<Shape, String> {
         let channels = [input.channels];
         self.norm.shape = input;

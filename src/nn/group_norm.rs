@@ -44,6 +44,10 @@ impl Norm for GroupNorm {
         self.norm.relu
     }
 
+    fn without_relu(&self) -> Self {
+        Self { norm: kernels::GroupNorm { relu: false, ..self.norm } }
+    }
+
     fn plan_for(&mut self, input: Shape, plan: &mut Plan) -> Result<Shape, String> {
         let channels = [input.channels];
         let groups = groups_of(input.channels);

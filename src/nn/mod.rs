@@ -26,6 +26,7 @@ pub mod plan;
 pub mod relu;
 pub mod residual;
 pub mod step;
+pub mod tap;
 
 pub use batch_norm::BatchNorm;
 pub use conv2d::Conv2d;
@@ -42,3 +43,4 @@ pub use plan::{Entry, Init, Layout, Place, Plan, Shape};
 pub use relu::Relu;
 pub use residual::Residual;
 pub use step::{Mode, Step, Want};
+pub use tap::{Tap, TapPoint};

@@ -5,7 +5,7 @@ use super::{BatchNorm, GroupNorm, Kernels, Layer, Plan, Shape, Step, Want};
 use crate::Result;
 
 /// A norm; every norm is a [`Layer`].
-pub trait Norm {
+pub trait Norm: Sized {
     /// Whether a `ReLU` follows in the same pass.
     fn relu(&self) -> bool;
 
@@ -14,6 +14,10 @@ pub trait Norm {
     /// # Errors
     /// The reason why it cannot work on this input.
     fn plan_for(&mut self, input: Shape, plan: &mut Plan) -> Result<Shape, String>;
+
+    /// The same without the `ReLU`.
+    #[must_use]
+    fn without_relu(&self) -> Self;
 
     /// norm(x) + skip, then the `ReLU`; and the moments that were used.
     fn normalise<K: Kernels>(&self, step: &mut Step<K>, x: &K::Buf, skip: Option<&K::Buf>) -> Result<(K::Buf, K::Buf)>;
@@ -57,6 +61,14 @@ impl<K: Kernels, N: Norm> Layer<K> for N {
         self.forward_with(step, x, None)
     }
 
+    fn forward_before_relu(&self, step: &mut Step<K>, x: K::Buf) -> Result<K::Buf> {
+        self.without_relu().forward_with(step, x, None)
+    }
+
+    fn ends_in_relu(&self) -> bool {
+        self.relu()
+    }
+
     fn backward(&self, step: &mut Step<K>, dy: K::Buf, want: Want) -> Result<Option<K::Buf>> {
         let (dx, _) = self.backward_both(step, dy, want)?;
         Ok(want.input.then_some(dx))
@@ -89,6 +101,13 @@ impl Norm for AnyNorm {
         match self {
             Self::Batch(norm) => norm.relu(),
             Self::Group(norm) => norm.relu(),
+        }
+    }
+
+    fn without_relu(&self) -> Self {
+        match self {
+            Self::Batch(norm) => Self::Batch(norm.without_relu()),
+            Self::Group(norm) => Self::Group(norm.without_relu()),
         }
     }
 

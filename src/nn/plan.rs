@@ -1,5 +1,7 @@
 //! What does a network hold, and can it work at all? Names, shapes and places of all parameters, before any is allocated.
 
+use super::{Tap, TapPoint};
+
 /// More values than this per example or per arena are refused: 1 GiB in f32.
 const MOST_VALUES: usize = 1 << 28;
 
@@ -129,6 +131,7 @@ fn end_of(entries: &[Entry]) -> usize {
 pub struct Plan {
     layout: Layout,
     path: Vec<String>,
+    taps: Vec<TapPoint>,
 }
 
 impl Plan {
@@ -159,9 +162,17 @@ impl Plan {
         register(&mut self.layout.statistics, &self.path, name, shape, init)
     }
 
-    /// The tables.
-    pub fn finish(self) -> Layout {
-        self.layout
+    /// Registers a place where values can be looked at, under the name of the layer that is planned: the place, numbered.
+    pub fn tap(&mut self, tap: Tap, shape: Shape) -> Tap {
+        let layers = self.taps.iter().filter(|point| matches!(point.tap, Tap::Layer(_))).count();
+        let tap = if matches!(tap, Tap::Layer(_)) { Tap::Layer(layers) } else { tap };
+        self.taps.push(TapPoint::new(tap, self.path.join("."), shape));
+        tap
+    }
+
+    /// The tables, and the places where values can be looked at.
+    pub fn finish(self) -> (Layout, Vec<TapPoint>) {
+        (self.layout, self.taps)
     }
 }
 
@@ -197,7 +208,7 @@ mod tests {
             plan.within("0", |plan| plan.within("", |plan| plan.parameter("bias", &[5], Init::Zero)))
         });
         assert_eq!((stem, inner.unwrap()), (Place { offset: 0, len: 108 }, Place { offset: 108, len: 5 }));
-        let layout = plan.finish();
+        let (layout, _) = plan.finish();
         assert_eq!(layout.parameters[1].name, "layer1.0.bias");
         assert_eq!((layout.parameter_count(), layout.statistic_count()), (113, 0));
     }

@@ -21,6 +21,16 @@ impl<K: Kernels> Residual<K> {
     ) -> Self {
         Self { body, norm_name, norm: norm.into(), shortcut }
     }
+
+    /// norm(body(x)) + shortcut(x), with its `ReLU` or without it.
+    fn sum(&self, step: &mut Step<K>, x: K::Buf, norm: &AnyNorm) -> Result<K::Buf> {
+        let skip = match &self.shortcut {
+            Some(layers) => layers.forward(step, x.clone())?,
+            None => x.clone(),
+        };
+        let body = self.body.forward(step, x)?;
+        norm.forward_with(step, body, Some(&skip))
+    }
 }
 
 impl<K: Kernels> Layer<K> for Residual<K> {
@@ -35,12 +45,15 @@ impl<K: Kernels> Layer<K> for Residual<K> {
     }
 
     fn forward(&self, step: &mut Step<K>, x: K::Buf) -> Result<K::Buf> {
-        let skip = match &self.shortcut {
-            Some(layers) => layers.forward(step, x.clone())?,
-            None => x.clone(),
-        };
-        let body = self.body.forward(step, x)?;
-        self.norm.forward_with(step, body, Some(&skip))
+        self.sum(step, x, &self.norm)
+    }
+
+    fn forward_before_relu(&self, step: &mut Step<K>, x: K::Buf) -> Result<K::Buf> {
+        self.sum(step, x, &self.norm.without_relu())
+    }
+
+    fn ends_in_relu(&self) -> bool {
+        self.norm.relu()
     }
 
     fn backward(&self, step: &mut Step<K>, dy: K::Buf, want: Want) -> Result<Option<K::Buf>> {

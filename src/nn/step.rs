@@ -1,7 +1,8 @@
 //! What is in hand while a batch goes through a network: kernels, mode, tape and arenas.
 
 use super::kernels::{Arenas, Sink};
-use super::{Kernels, Layout, Shape};
+use super::tap::Shown;
+use super::{Kernels, Layout, Shape, Tap};
 use crate::{Error, Result};
 
 /// What a pass is for.
@@ -50,6 +51,7 @@ pub struct Step<K: Kernels> {
     mode: Mode,
     tape: Vec<K::Buf>,
     norms: Option<K::Buf>,
+    shown: Shown<K::Buf>,
 }
 
 impl<K: Kernels> Step<K> {
@@ -62,7 +64,7 @@ impl<K: Kernels> Step<K> {
             momentum: kernels.arena(parameters)?,
             statistics: kernels.arena(statistics)?,
         };
-        Ok(Self { kernels, arenas, mode: Mode::Eval, tape: Vec::new(), norms: None })
+        Ok(Self { kernels, arenas, mode: Mode::Eval, tape: Vec::new(), norms: None, shown: Shown::default() })
     }
 
     /// Starts a pass: what an earlier one left on the tape is dropped.
@@ -70,6 +72,36 @@ impl<K: Kernels> Step<K> {
         self.mode = mode;
         self.tape.clear();
         self.norms = None;
+        self.shown.clear();
+    }
+
+    /// Starts an eval pass that ends as soon as it has shown these places.
+    pub fn begin_tapped(&mut self, taps: &[Tap]) {
+        self.begin(Mode::Eval);
+        self.shown.want(taps);
+    }
+
+    /// Whether the pass is to show a place.
+    pub fn wants(&self, tap: Tap) -> bool {
+        self.shown.wants(tap)
+    }
+
+    /// Whether the pass was to show something and has shown it all: the layers that are left do nothing.
+    pub fn has_shown_all(&self) -> bool {
+        self.shown.is_complete()
+    }
+
+    /// Keeps the value of a place that is to be shown.
+    pub fn show(&mut self, tap: Tap, value: &K::Buf) {
+        self.shown.show(tap, value);
+    }
+
+    /// The values that the pass was to show, in the order in which they were asked for.
+    ///
+    /// # Errors
+    /// `Error::Failed` where the network has no such place.
+    pub fn take_shown(&mut self) -> Result<Vec<K::Buf>> {
+        self.shown.take().map_err(|tap| Error::Failed(format!("this network has no {tap:?} to look at")))
     }
 
     /// Prepares a backward of the taped pass.

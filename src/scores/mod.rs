@@ -25,6 +25,8 @@ mod mean;
 mod needs;
 mod observation;
 mod output_margin;
+pub mod prediction_depth;
+pub mod prototypes;
 mod settings;
 mod spec;
 #[cfg(test)]

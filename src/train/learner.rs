@@ -2,7 +2,7 @@
 
 use crate::data::{ImageShape, View};
 use crate::models::Model;
-use crate::nn::{Entry, Init, Kernels, Layout, Mode, Network, Objective, Real, SgdStep, Step, Want};
+use crate::nn::{Entry, Init, Kernels, Layout, Mode, Network, Objective, Real, SgdStep, Step, Tap, TapPoint, Want};
 use crate::random::Key;
 use crate::scores::Record;
 use crate::study::config::{Loss, NormInit};
@@ -185,6 +185,37 @@ impl<K: Kernels> Learner<K> {
         self.step.kernels.post(self.network.output(), &y)
     }
 
+    /// Where its values can be looked at, in the order in which a batch passes: the input first, the output last.
+    pub fn taps(&self) -> &[TapPoint] {
+        self.network.taps()
+    }
+
+    /// The values of images at some places, in eval mode: `[batch, C, H, W]` for each place, into `seen`.
+    ///
+    /// # Errors
+    /// `Error::Failed` where the network has no such place, or of a failing device.
+    pub fn look<'a>(
+        &mut self,
+        images: impl Into<Images<'a>>,
+        places: &[TapPoint],
+        seen: &mut Vec<Vec<K::Real>>,
+    ) -> Result<()> {
+        let x = self.enter(Mode::Eval, images.into())?;
+        let taps: Vec<Tap> = places.iter().map(|place| place.tap).collect();
+        let values = self.network.tapped(&mut self.step, x, &taps)?;
+        seen.resize_with(places.len(), Vec::new);
+        for ((value, place), seen) in values.iter().zip(places).zip(seen) {
+            seen.clear();
+            self.step.kernels.download(place.shape, value, &mut |host| seen.extend_from_slice(host))?;
+        }
+        Ok(())
+    }
+
+    /// The kernels, for work on what was seen.
+    pub fn kernels(&mut self) -> &mut K {
+        &mut self.step.kernels
+    }
+
     /// Appends what passes computed since the last time, in their order.
     pub fn collect(&mut self, values: &mut Vec<f32>) -> Result<()> {
         let append = &mut |host: &[K::Real]| values.extend(host.iter().map(|value| value.to_f32()));
@@ -270,16 +301,19 @@ impl<K: Kernels> Learner<K> {
     }
 
     fn forward(&mut self, mode: Mode, images: Images<'_>) -> Result<K::Buf> {
+        let x = self.enter(mode, images)?;
+        self.network.forward(&mut self.step, mode, x)
+    }
+
+    /// The images as a batch of the kernels, for a pass in a mode.
+    fn enter(&mut self, mode: Mode, images: Images<'_>) -> Result<K::Buf> {
         // What an earlier pass left on the tape is free again before the new batch asks for a buffer.
         self.step.begin(mode);
         let kernels = &mut self.step.kernels;
-        let x = match images {
-            Images::Host(values) => {
-                kernels.upload(self.network.input(), K::Real::from_host(values, &mut self.staging))?
-            }
-            Images::Of { positions, views } => kernels.images(positions, views)?,
-        };
-        self.network.forward(&mut self.step, mode, x)
+        match images {
+            Images::Host(values) => kernels.upload(self.network.input(), K::Real::from_host(values, &mut self.staging)),
+            Images::Of { positions, views } => kernels.images(positions, views),
+        }
     }
 
     fn forward_labelled(&mut self, mode: Mode, images: Images<'_>, labels: &[u16]) -> Result<K::Buf> {

@@ -12,6 +12,7 @@ pub mod gpus;
 pub mod learner;
 pub mod moments;
 mod passes;
+pub mod probes;
 mod pulse;
 pub mod replicate;
 mod score_passes;

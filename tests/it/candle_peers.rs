@@ -70,11 +70,15 @@ impl Op {
             Self::MaxPool => max_pool(x),
             Self::MeanPool => x.mean((2, 3)),
             Self::Flatten => x.flatten_from(1),
-            Self::Block(body, shortcut) => {
-                let skip = shortcut.as_ref().map_or_else(|| Ok(x.clone()), |layers| layers.forward(x, train))?;
-                (body.forward(x, train)? + skip)?.relu()
-            }
+            Self::Block(..) => self.before_relu(x, train)?.relu(),
         }
+    }
+
+    /// A block's sum; any other operation's value.
+    fn before_relu(&self, x: &Tensor, train: bool) -> Result<Tensor> {
+        let Self::Block(body, shortcut) = self else { return self.forward(x, train) };
+        let skip = shortcut.as_ref().map_or_else(|| Ok(x.clone()), |layers| layers.forward(x, train))?;
+        body.forward(x, train)? + skip
     }
 }
 
@@ -219,5 +223,21 @@ impl Peer {
     /// The logits of a batch.
     pub(crate) fn forward(&self, x: &Tensor, train: bool) -> Result<Tensor> {
         self.0.iter().try_fold(x.clone(), |x, op| op.forward(&x, train))
+    }
+
+    /// What every probe sees in eval mode, and the penultimate embedding: the input, every value that a `ReLU` of the
+    /// network itself takes in and every sum of a block, and the logits; apart from them the last layer's input.
+    pub(crate) fn probed(&self, x: &Tensor) -> Result<(Vec<Tensor>, Tensor)> {
+        let (mut seen, mut value, mut last) = (vec![x.clone()], x.clone(), x.clone());
+        for (op, next) in self.0.iter().zip(self.0.iter().skip(1).map(Some).chain([None])) {
+            last = value;
+            value = op.before_relu(&last, false)?;
+            if matches!(op, Op::Block(..)) || matches!(next, Some(Op::Relu)) {
+                seen.push(value.clone());
+            }
+            value = if matches!(op, Op::Block(..)) { value.relu()? } else { value };
+        }
+        seen.push(value);
+        Ok((seen, last))
     }
 }

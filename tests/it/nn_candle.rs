@@ -16,14 +16,14 @@ use crate::nn_oracles::{Rig, assert_near, normals};
 const CLASSES: usize = 4;
 
 /// The same network twice, with the same weights: ours, and candle's.
-struct Twins {
-    rig: Rig,
-    peer: Peer,
+pub(crate) struct Twins {
+    pub(crate) rig: Rig,
+    pub(crate) peer: Peer,
     vars: BTreeMap<String, Var>,
 }
 
 impl Twins {
-    fn new(name: &str, input: ImageShape) -> Self {
+    pub(crate) fn new(name: &str, input: ImageShape) -> Self {
         let network = models::parse(name).unwrap().build(input, CLASSES).unwrap();
         let varmap = VarMap::new();
         let vb = VarBuilder::from_varmap(&varmap, DType::F64, &Device::Cpu);
@@ -48,7 +48,7 @@ impl Twins {
         entries.iter().flat_map(flat).collect()
     }
 
-    fn image_batch(&self, count: usize) -> (Vec<f64>, Vec<u16>, Var) {
+    pub(crate) fn image_batch(&self, count: usize) -> (Vec<f64>, Vec<u16>, Var) {
         let Shape { channels, height, width } = self.rig.network.input();
         let x = normals(count * channels * height * width, "images");
         let labels = (0..count).map(|index| u16::try_from(index * 3 % CLASSES).unwrap()).collect();
@@ -123,7 +123,7 @@ impl Twins {
     }
 }
 
-fn image(channels: usize, side: usize) -> ImageShape {
+pub(crate) fn image(channels: usize, side: usize) -> ImageShape {
     ImageShape { channels, height: side, width: side }
 }
 

@@ -1,12 +1,13 @@
 //! The CPU kernels: one thread, `[B, H, W, C]` buffers, direct convolutions, norms that are put off until their values
 //! are read.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use super::conv::zeros;
 use super::lazy::{NewSums, gate_of};
 use super::pool::{self, Buf, BufferPool, Gate, Grid, LANES, Origin, Slot, Sums, Value};
-use super::product::Products;
+use super::product::{Matrix, Products, Size};
 use super::stage::{AddSkip, Reader, Store};
 use super::vector::InstructionSet;
 use super::{
@@ -129,11 +130,12 @@ impl<R: Real> Kernels for CpuKernels<R> {
         Ok(pool::arena(len))
     }
 
-    fn write_arena(&mut self, arena: &Buf<R>, values: &[R]) -> Result<()> {
+    fn write_at(&mut self, arena: &Buf<R>, first: usize, values: &[R]) -> Result<()> {
         let mut arena = arena.write();
         let (own, given) = (arena.len(), values.len());
-        let start = arena.get_mut(..given);
-        start.ok_or_else(|| Error::Failed(format!("{given} values for an arena of {own}")))?.copy_from_slice(values);
+        let place = arena.get_mut(first..first + given);
+        let refuse = || Error::Failed(format!("{given} values from place {first} on for an arena of {own}"));
+        place.ok_or_else(refuse)?.copy_from_slice(values);
         Ok(())
     }
 
@@ -452,6 +454,25 @@ impl<R: Real> Kernels for CpuKernels<R> {
 
     fn take_record(&mut self, seen: &mut Record) -> Result<()> {
         seen.append(&mut self.seen);
+        Ok(())
+    }
+
+    fn inner_products(
+        &mut self,
+        features: usize,
+        (left, rows): (&Buf<R>, Range<usize>),
+        (right, columns): (&Buf<R>, Range<usize>),
+        out: &mut [R],
+    ) -> Result<()> {
+        let size = Size { m: rows.len(), n: columns.len(), k: features };
+        let (left, right) = (left.read(), right.read());
+        let fits = rows.end * features <= left.len() && columns.end * features <= right.len();
+        if !fits || out.len() != size.m * size.n {
+            return Err(Error::Failed(format!("no {} x {} products of vectors of {features} there", size.m, size.n)));
+        }
+        let left = Matrix::rows(&left[rows.start * features..], features);
+        let right = Matrix::transposed(&right[columns.start * features..], features);
+        self.products.multiply(out, size, left, right, false);
         Ok(())
     }
 

@@ -30,8 +30,10 @@ mod window;
 
 pub use cpu::CpuKernels;
 pub use real::Real;
-pub use softmax::observe_logits;
+pub use softmax::{observe_logits, probabilities};
 pub use vector::InstructionSet;
+
+use std::ops::Range;
 
 use super::{Place, Shape};
 use crate::Result;
@@ -209,7 +211,11 @@ pub trait Kernels: 'static {
     /// Shows all that was posted since the last time, in its order, and forgets it.
     fn collect(&mut self, take: &mut dyn FnMut(&[Self::Real])) -> Result<()>;
     /// Overwrites the start of an arena.
-    fn write_arena(&mut self, arena: &Self::Buf, values: &[Self::Real]) -> Result<()>;
+    fn write_arena(&mut self, arena: &Self::Buf, values: &[Self::Real]) -> Result<()> {
+        self.write_at(arena, 0, values)
+    }
+    /// Overwrites values of an arena from the one at `first` on.
+    fn write_at(&mut self, arena: &Self::Buf, first: usize, values: &[Self::Real]) -> Result<()>;
     /// Shows an arena to the host.
     fn read_arena(&self, arena: &Self::Buf, take: &mut dyn FnMut(&[Self::Real])) -> Result<()>;
     /// Zeros `[B]`, one for each example of `like`.
@@ -314,6 +320,16 @@ pub trait Kernels: 'static {
     }
     /// Appends the observations of all examples whose loss was taken since the last time, in that order, and forgets them.
     fn take_record(&mut self, seen: &mut Record) -> Result<()>;
+
+    /// The inner products of some vectors of one arena with some of another (or the same), each `features` long: row by row
+    /// into `out`, which is as long. Factors are not rounded, whatever precision training has.
+    fn inner_products(
+        &mut self,
+        features: usize,
+        left: (&Self::Buf, Range<usize>),
+        right: (&Self::Buf, Range<usize>),
+        out: &mut [Self::Real],
+    ) -> Result<()>;
 
     /// sum += gradients, over whole arenas.
     fn accumulate(&mut self, sum: &Self::Buf, gradients: &Self::Buf) -> Result<()>;

@@ -70,6 +70,17 @@ pub fn observe_logits(logits: &[f32], labels: &[u16], classes: usize, record: &m
     }
 }
 
+/// Rows of logits `[rows, classes]` as probabilities, in place; NaN where a logit of the row isn't finite.
+pub fn probabilities<R: Real>(logits: &mut [R], classes: usize) {
+    let mut shifted = Vec::with_capacity(classes);
+    for row in logits.chunks_exact_mut(classes.max(1)) {
+        let Row { largest, sum, .. } = Row::new(row);
+        shifted.clear();
+        shifted.extend(row.iter().map(|z| libm::exp(z.to_f64() - largest)));
+        row.iter_mut().zip(&shifted).for_each(|(p, shifted)| *p = R::from_f64(shifted / sum));
+    }
+}
+
 /// Gradients below this are 0: they would become subnormal on their way down, which processors compute a hundred times
 /// slower.
 const NEGLIGIBLE: f64 = 1e-30;

@@ -21,8 +21,10 @@ const WORKSPACE: usize = 8 << 20;
 /// Number format of both factors; results are f32.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Format {
-    /// 32-bit floats.
+    /// 32-bit floats, which the precision of training may round.
     F32,
+    /// 32-bit floats, as they are.
+    Whole,
     /// bfloat16.
     Bf16,
 }
@@ -99,6 +101,7 @@ impl Products {
             |size: usize| c_int::try_from(size).map_err(|_| Error::Failed(format!("{size} is too large for cuBLAS")));
         let (kind, compute) = match format {
             Format::F32 => (cudaDataType::CUDA_R_32F, self.compute),
+            Format::Whole => (cudaDataType::CUDA_R_32F, cublasComputeType_t::CUBLAS_COMPUTE_32F),
             Format::Bf16 => (cudaDataType::CUDA_R_16BF, cublasComputeType_t::CUBLAS_COMPUTE_32F),
         };
         let operation = |factor: Factor| {

@@ -1,13 +1,15 @@
 //! Dense layers: three matrix products over the whole batch; in bf16 their operands are narrowed first.
 
+use std::ops::Range;
+
 use super::CudaKernels;
 use super::blas::{Factor, Format, Size};
 use super::functions::Arg;
 use super::launch::{Grid, parts_of};
-use super::memory::Buf;
-use crate::Result;
+use super::memory::{Buf, to_host};
 use crate::nn::kernels::{Dense, Sink};
 use crate::study::config::Precision;
+use crate::{Error, Result};
 
 impl CudaKernels {
     pub(super) fn dense_forward(&mut self, dense: &Dense, weights: &Buf, x: &Buf) -> Result<Buf> {
@@ -40,6 +42,26 @@ impl CudaKernels {
             self.device.launch("dense_squares", Grid::blocks(dy.batch(), 1), &args)?;
         }
         Ok(())
+    }
+
+    /// Inner products of vectors in two arenas, read back to the host.
+    pub(super) fn products_of_vectors(
+        &mut self,
+        features: usize,
+        (left, rows): (&Buf, Range<usize>),
+        (right, columns): (&Buf, Range<usize>),
+        out: &mut [f32],
+    ) -> Result<()> {
+        let size = Size { m: rows.len(), n: columns.len(), k: features };
+        let fits = rows.end * features <= left.len() && columns.end * features <= right.len();
+        if !fits || out.len() != size.m * size.n {
+            return Err(Error::Failed(format!("no {} x {} products of vectors of {features} there", size.m, size.n)));
+        }
+        let to = self.scratch.borrow_mut().take("products", 4 * out.len())?;
+        let left = Factor { at: left.at(rows.start * features), transposed: false };
+        let right = Factor { at: right.at(columns.start * features), transposed: true };
+        self.products.multiply(to, size, left, right, false, Format::Whole)?;
+        to_host(&self.device.stream, out, to)
     }
 
     /// c = a b of f32 matrices, each an address and a length, in the precision of training.

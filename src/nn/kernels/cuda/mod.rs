@@ -21,6 +21,7 @@ mod transfer;
 
 use std::cell::RefCell;
 use std::collections::HashMap;
+use std::ops::Range;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -159,12 +160,13 @@ impl Kernels for CudaKernels {
         Ok(())
     }
 
-    fn write_arena(&mut self, arena: &Buf, values: &[f32]) -> Result<()> {
-        if values.len() > arena.len() {
-            return Err(Error::Failed(format!("{} values for an arena of {}", values.len(), arena.len())));
+    fn write_at(&mut self, arena: &Buf, first: usize, values: &[f32]) -> Result<()> {
+        let (own, given) = (arena.len(), values.len());
+        if first + given > own {
+            return Err(Error::Failed(format!("{given} values from place {first} on for an arena of {own}")));
         }
         self.version += 1;
-        to_device(&self.device.stream, arena.at(0), values)
+        to_device(&self.device.stream, arena.at(first), values)
     }
 
     fn read_arena(&self, arena: &Buf, take: &mut dyn FnMut(&[f32])) -> Result<()> {
@@ -337,6 +339,16 @@ impl Kernels for CudaKernels {
 
     fn take_record(&mut self, seen: &mut Record) -> Result<()> {
         self.observations(seen)
+    }
+
+    fn inner_products(
+        &mut self,
+        features: usize,
+        left: (&Buf, Range<usize>),
+        right: (&Buf, Range<usize>),
+        out: &mut [f32],
+    ) -> Result<()> {
+        self.products_of_vectors(features, left, right, out)
     }
 
     fn accumulate(&mut self, sum: &Buf, gradients: &Buf) -> Result<()> {
