@@ -177,7 +177,9 @@ fn seconds_of(prepared: &Prepared, replicate: &ReplicatePlan) -> Result<f64> {
     for (pass, epochs) in scores::passes(&prepared.plan.scores, timetable) {
         let examples = (epochs.len() * dataset.len()) as f64;
         match pass {
-            Pass::Logits | Pass::Predictions => forward += examples,
+            Pass::Logits | Pass::Predictions | Pass::Embeddings => forward += examples,
+            // A forward pass for each block, and products of all with all: told apart only by measuring.
+            Pass::Depths { .. } => backward += 4.0 * examples,
             // No more than a training step of the same examples.
             Pass::WeightNorms | Pass::Saliency { .. } => backward += examples,
             Pass::InputMargins => backward += examples * (dataset.classes() - 1) as f64,

@@ -62,6 +62,9 @@ pub static REGISTRY: &[&ScoreKind] = &[
     &vog::KIND,
     &output_margin::KIND,
     &input_margin::KIND,
+    &prediction_depth::KIND,
+    &prototypes::SUPERVISED,
+    &prototypes::SELF_SUPERVISED,
     &holdout_retraining::KIND,
     &ensemble::accuracy::KIND,
     &ensemble::agreement::KIND,
@@ -70,9 +73,6 @@ pub static REGISTRY: &[&ScoreKind] = &[
     &ensemble::prediction_entropy::KIND,
     &ensemble::memorization::KIND,
 ];
-
-/// Scores that a later version will have: named, so that asking for one is told apart from a mistyped name.
-const LATER: &[&str] = &["prediction_depth", "prototypes", "self_prototypes"];
 
 /// Which end of a score is the difficult one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -19,6 +19,16 @@ pub enum Pass {
     },
     /// The distance of the image from the nearest decision boundary, by the linear approximation, `[examples]`.
     InputMargins,
+    /// The penultimate embedding, the input of the last dense layer, `[examples, features]`.
+    Embeddings,
+    /// The prediction depth by k-NN probes at every place of the network, `[examples]`; votes, predictions and accuracies of the
+    /// probes, and the nearest training examples, are kept in files.
+    Depths {
+        /// Neighbours that vote.
+        k: u32,
+        /// Whether a training example has no vote about itself.
+        leave_one_out: bool,
+    },
     /// The logits after fine-tuning on the part that was held out for it, `[examples, classes]`.
     RetrainedLogits,
 }
@@ -59,6 +69,8 @@ impl Pass {
             Self::WeightNorms => "gradient norms",
             Self::Saliency { .. } => "input gradients",
             Self::InputMargins => "input margins",
+            Self::Embeddings => "penultimate embeddings",
+            Self::Depths { .. } => "k-NN probes",
             Self::RetrainedLogits => "fine-tuning on the held-out part",
         }
     }

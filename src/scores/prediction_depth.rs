@@ -3,6 +3,37 @@
 //! The smallest l such that the k-NN probes l, l + 1, ..., L (0 is the input, L the softmax) all give the network's final
 //! class; undefined (NaN) where the last probe gives another one.
 
+use super::at_epoch::{PASS, at_epoch};
+use super::grand::first;
+use super::{Domain, Harder, Need, Pass, ScoreKind, Setting, Settings};
+
+/// The registry's line.
+pub(super) static KIND: ScoreKind = ScoreKind {
+    name: "prediction_depth",
+    harder: Harder::High,
+    citation: "Baldock et al. 2021, section 2.1 and appendix A.5",
+    definition: "probes are k-NN classifiers (Euclidean distance, majority vote, ties to the lower class, equal distances to the lower \
+                 index) on what every place of the final network shows of the examples that the replicate trained on, with \
+                 their given labels: 0 the input, then each layer (after its norm, before its ReLU; residual sums before their \
+                 ReLU), L the softmax; eval mode, plain input. The smallest l such that probes l to L all give the network's \
+                 final class; where probe L gives another, it does not exist. A training example leaves itself out of its \
+                 neighbours unless leave_one_out = false",
+    settings: &[
+        Setting { name: "k", domain: Domain::Number { default: 30, least: 1 } },
+        Setting { name: "leave_one_out", domain: Domain::Switch },
+    ],
+    refusal: |settings, _| {
+        (settings.number("k") > Some(255)).then_some("k is at most 255 neighbours: votes are kept in a byte each")
+    },
+    needs: |settings, timetable| vec![Need::at(pass(settings), timetable.epochs)],
+    observer: |settings, sizes| at_epoch(pass(settings), sizes.timetable.epochs, sizes, |row, _| first(row)),
+    ..PASS
+};
+
+fn pass(settings: &Settings) -> Pass {
+    Pass::Depths { k: settings.number("k").unwrap_or(30), leave_one_out: settings.is("leave_one_out", "true") }
+}
+
 /// Depths while one probe after the other is asked.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Depths {

@@ -8,7 +8,93 @@
 //!
 //! Sums are f64. NaN where there is no prototype, or where a cosine has no direction.
 
-use crate::random::Stream;
+use std::sync::Arc;
+
+use super::at_epoch::PASS;
+use super::{Domain, Harder, Need, Observer, Pass, ScoreKind, Setting, Settings, Sizes};
+use crate::data::{Role, roles};
+use crate::random::{Key, Stream};
+
+/// The registry's line of distances to class means.
+pub(super) static SUPERVISED: ScoreKind = ScoreKind {
+    name: "prototypes",
+    harder: Harder::High,
+    citation: "Sorscher et al. 2022",
+    definition: "distance of the final network's penultimate embedding to the mean embedding of the examples of its given label that \
+                 the replicate trained on; cosine: 1 - cos of the angle. An example that is trained on is no part of its own \
+                 mean unless leave_one_out = false",
+    settings: &[METRIC, Setting { name: "leave_one_out", domain: Domain::Switch }],
+    needs: |_, timetable| vec![Need::at(Pass::Embeddings, timetable.epochs)],
+    observer: |settings, sizes| Prototypes::boxed(settings, sizes, None),
+    ..PASS
+};
+
+/// The registry's line of distances to centres of k-means.
+pub(super) static SELF_SUPERVISED: ScoreKind = ScoreKind {
+    name: "self_prototypes",
+    harder: Harder::High,
+    citation: "Sorscher et al. 2022",
+    definition: "distance of the final network's penultimate embedding to the nearest of k centres of the embeddings of the examples \
+                 that the replicate trained on (k-means++ and Lloyd's rounds on squared Euclidean distances, seeded); k = 0: as \
+                 many as there are classes",
+    settings: &[METRIC, Setting { name: "k", domain: Domain::Number { default: 0, least: 0 } }],
+    needs: |_, timetable| vec![Need::at(Pass::Embeddings, timetable.epochs)],
+    observer: |settings, sizes| Prototypes::boxed(settings, sizes, settings.number("k")),
+    ..PASS
+};
+
+const METRIC: Setting = Setting { name: "metric", domain: Domain::Words(&["cosine", "euclidean"]) };
+
+/// Waits for the embeddings after the last epoch.
+struct Prototypes {
+    roles: Arc<[Role]>,
+    epochs: u32,
+    metric: Metric,
+    leave_one_out: bool,
+    /// Centres of k-means; none: class means.
+    centres: Option<usize>,
+    distance: Vec<f64>,
+}
+
+impl Prototypes {
+    fn boxed(settings: &Settings, sizes: &Sizes, k: Option<u32>) -> Box<dyn Observer> {
+        let metric = if settings.is("metric", "euclidean") { Metric::Euclidean } else { Metric::Cosine };
+        Box::new(Self {
+            roles: sizes.roles.clone(),
+            epochs: sizes.timetable.epochs,
+            metric,
+            leave_one_out: settings.is("leave_one_out", "true"),
+            centres: k.map(|k| if k == 0 { sizes.classes } else { k as usize }),
+            distance: vec![f64::NAN; sizes.examples()],
+        })
+    }
+}
+
+impl Observer for Prototypes {
+    fn seen(&mut self, pass: Pass, epoch: u32, rows: &[f32], labels: &[u16]) {
+        if (pass, epoch) != (Pass::Embeddings, self.epochs) {
+            return;
+        }
+        let embeddings = Embeddings::new(rows, rows.len() / self.roles.len().max(1));
+        let references = roles::positions(&self.roles, Role::Train);
+        let distances = match self.centres {
+            // The network decides the embeddings; which of them k-means starts from is the same draw for every replicate.
+            Some(k) => {
+                to_centres(embeddings, &references, k, self.metric, &mut Key::study(0).stream("self prototypes"))
+            }
+            None => to_class_means(embeddings, labels, &references, self.metric, self.leave_one_out),
+        };
+        self.distance = distances.into_iter().map(f64::from).collect();
+    }
+
+    fn values(&self) -> Vec<f32> {
+        self.distance.iter().map(|distance| *distance as f32).collect()
+    }
+
+    fn state(&mut self) -> Vec<(&'static str, &mut Vec<f64>)> {
+        vec![("distance", &mut self.distance)]
+    }
+}
 
 /// Rounds of Lloyd after which k-means ends in any case.
 const MOST_ROUNDS: usize = 300;
@@ -111,17 +197,17 @@ pub fn to_centres(
 /// Sums of embeddings by group.
 struct Sums {
     features: usize,
-    sums: Vec<f64>,
+    totals: Vec<f64>,
     counts: Vec<usize>,
 }
 
 impl Sums {
     fn new(groups: usize, features: usize) -> Self {
-        Self { features, sums: vec![0.0; groups * features], counts: vec![0; groups] }
+        Self { features, totals: vec![0.0; groups * features], counts: vec![0; groups] }
     }
 
     fn add(&mut self, group: usize, embedding: &[f32]) {
-        let sum = self.sums.iter_mut().skip(group * self.features).take(self.features);
+        let sum = self.totals.iter_mut().skip(group * self.features).take(self.features);
         sum.zip(embedding).for_each(|(sum, value)| *sum += f64::from(*value));
         if let Some(count) = self.counts.get_mut(group) {
             *count += 1;
@@ -131,7 +217,7 @@ impl Sums {
     /// A group's mean, without one of its embeddings where one is given; none where nothing is left.
     fn mean(&self, group: usize, without: Option<&[f32]>) -> Option<Vec<f64>> {
         let count = self.counts.get(group)?.checked_sub(usize::from(without.is_some()))?;
-        let sum = self.sums.get(group * self.features..(group + 1) * self.features)?;
+        let sum = self.totals.get(group * self.features..(group + 1) * self.features)?;
         let left = sum.iter().enumerate().map(|(feature, sum)| {
             let own = without.and_then(|own| own.get(feature)).map_or(0.0, |own| f64::from(*own));
             (sum - own) / count as f64

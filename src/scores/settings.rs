@@ -22,6 +22,8 @@ pub enum Domain {
     Epochs(u32),
     /// The last epoch (from 1) that counts; by default the last of training.
     LastEpoch,
+    /// True or false; true is the default.
+    Switch,
     /// A whole number.
     Number {
         /// What it is where nothing is said.
@@ -41,6 +43,7 @@ impl Domain {
             }
             Self::Epochs(_) => "an epoch (a whole number, 0 for initialisation) or a list of epochs".to_owned(),
             Self::LastEpoch => "an epoch (a whole number from 1)".to_owned(),
+            Self::Switch => "true or false".to_owned(),
             Self::Number { least, .. } => format!("a whole number from {least}"),
         }
     }
@@ -50,6 +53,7 @@ impl Domain {
             Self::Words(words) => Value::Word(words.first().copied().unwrap_or("")),
             Self::Epochs(number) | Self::Number { default: number, .. } => Value::Number(Some(*number)),
             Self::LastEpoch => Value::Number(None),
+            Self::Switch => Value::Word("true"),
         }
     }
 
@@ -68,6 +72,7 @@ impl Domain {
                 values.filter(|values| !values.is_empty())
             }
             Self::LastEpoch => whole(written).filter(|epoch| *epoch > 0).map(|epoch| vec![Value::Number(Some(epoch))]),
+            Self::Switch => written.as_bool().map(|on| vec![Value::Word(if on { "true" } else { "false" })]),
             Self::Number { least, .. } => {
                 whole(written).filter(|number| number >= least).map(|number| vec![Value::Number(Some(number))])
             }
@@ -149,6 +154,7 @@ impl Settings {
             (Value::Number(Some(epoch)), Domain::Epochs(_)) => format!("@{epoch}"),
             (_, domain) if domain.default() == *value => String::new(),
             (Value::Number(Some(number)), _) => format!(".{name}{number}"),
+            (Value::Word(_), Domain::Switch) => format!(".no_{name}"),
             (Value::Word(word), _) => format!(".{word}"),
             (Value::Number(None), _) => String::new(),
         };

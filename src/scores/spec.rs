@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::ensemble::{Consensus, Ensemble};
 use super::settings::Settings;
-use super::{Conditions, Harder, Kind, LATER, Need, Observer, Pass, REGISTRY, ScoreKind, Sizes};
+use super::{Conditions, Harder, Kind, Need, Observer, Pass, REGISTRY, ScoreKind, Sizes};
 use crate::error::did_you_mean;
 use crate::study::Timetable;
 use crate::study::config::Observe;
@@ -164,9 +164,6 @@ fn variants(kind: &ScoreKind, written: &toml::Value, conditions: Conditions) -> 
 }
 
 fn no_such_score(name: &str) -> String {
-    if LATER.contains(&name) {
-        return format!("`{name}` is not yet in this version; leave it out");
-    }
     let known: Vec<&str> = REGISTRY.iter().map(|kind| kind.name).collect();
     let near = did_you_mean(name, known.iter().copied());
     format!("there is no score `{name}`{near}; the scores are {}", known.join(", "))

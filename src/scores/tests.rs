@@ -197,7 +197,8 @@ fn names_carry_every_setting_that_is_not_the_default() {
 fn what_cannot_be_is_refused_with_what_could() {
     let cases = [
         ("el2m = {}", "`el2n`"),
-        ("prototypes = {}", "not yet in this version"),
+        ("prediction_depth = { k = 0 }", "a whole number from 1"),
+        ("prediction_depth = { leave_one_out = 'no' }", "true or false"),
         ("vog = { every = 0 }", "a whole number from 1"),
         ("aum = { spaec = 'logit' }", "did you mean `space`"),
         ("aum = { space = 'logits' }", "did you mean `logit`"),

@@ -33,6 +33,29 @@ pub struct StoredScore {
     pub conventions: Value,
 }
 
+/// What the probes of a replicate say, one after the other.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct StoredProbes {
+    /// Names of their places.
+    pub names: Vec<String>,
+    /// `[probes, examples, classes]`
+    pub votes: Vec<u8>,
+    /// `[probes, examples]`
+    pub predicted: Vec<u16>,
+    /// `[probes, 3]`: share right of the examples trained on, held out, and for testing; NaN where there are none.
+    pub accuracy: Vec<f32>,
+}
+
+impl StoredProbes {
+    /// Adds the next probe.
+    pub fn add(&mut self, name: String, votes: &[u8], predicted: &[u16], accuracy: &[f32]) {
+        self.names.push(name);
+        self.votes.extend_from_slice(votes);
+        self.predicted.extend_from_slice(predicted);
+        self.accuracy.extend_from_slice(accuracy);
+    }
+}
+
 /// A line of `log.jsonl`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct LogLine {
@@ -165,6 +188,27 @@ impl ReplicateDir {
             return Ok(None);
         }
         npy::read(&path).map(|(_, predicted)| Some(predicted))
+    }
+
+    /// Writes `probes.safetensors`.
+    pub fn write_probes(&self, probes: &StoredProbes, classes: usize) -> Result<()> {
+        let count = probes.names.len();
+        let examples = probes.predicted.len() / count.max(1);
+        let tensors = BTreeMap::from([
+            ("votes".to_owned(), Tensor::new(&[count, examples, classes], probes.votes.as_slice())),
+            ("predicted".to_owned(), Tensor::new(&[count, examples], probes.predicted.as_slice())),
+            (
+                "accuracy".to_owned(),
+                Tensor::new(&[count, probes.accuracy.len() / count.max(1)], probes.accuracy.as_slice()),
+            ),
+        ]);
+        let metadata = serde_json::json!({"probes": probes.names, "roles": ["train", "val", "test"]});
+        tensors::write(&self.file("probes.safetensors"), &tensors, &metadata)
+    }
+
+    /// Writes `neighbours.npy`, `[examples, nearest]`: positions of training examples, nearest first.
+    pub fn write_neighbours(&self, kept: usize, nearest: &[u32]) -> Result<()> {
+        npy::write(&self.file("neighbours.npy"), &[nearest.len() / kept.max(1), kept], nearest)
     }
 
     /// Makes or reopens the observation arrays for training.

@@ -63,23 +63,23 @@ impl Totals {
 /// Trains one epoch (from 1), every training example once: in keyed order, or as they lie where the batch is full. A
 /// last epoch may be cut.
 pub(super) fn train_epoch<K: Kernels>(run: &mut Run<'_, K>, epoch: u32) -> Result<Totals, Stop> {
-    let dataset = &*run.context.dataset;
-    let recipe = &run.plan.recipe;
+    let dataset = &*run.life.context.dataset;
+    let recipe = &run.life.plan.recipe;
     let mut order = run.trained.clone();
     if recipe.batch_size != BatchSize::Full {
-        let drawn = data::order(&run.plan.key, epoch, order.len());
+        let drawn = data::order(&run.life.plan.key, epoch, order.len());
         order = drawn.into_iter().filter_map(|place| run.trained.get(place as usize).copied()).collect();
     }
     let mut totals = Totals::default();
     run.buffers.epoch.resize(dataset.train);
-    run.pulse.restart();
-    let (steps, before) = (run.plan.timetable.steps_in(epoch), run.plan.timetable.steps_before(epoch));
+    run.life.pulse.restart();
+    let (steps, before) = (run.life.plan.timetable.steps_in(epoch), run.life.plan.timetable.steps_before(epoch));
     let mut entered = 0;
     for (step, batch) in order.chunks(recipe.batch_size.of(order.len())).take(steps).enumerate() {
         train_batch(run, batch, epoch, sgd_of(recipe, epoch, before + step as u64 + 1))?;
-        run.record.step = step + 1;
-        run.pulse.step();
-        let tells = run.pulse.tell();
+        run.life.record.step = step + 1;
+        run.life.pulse.step();
+        let tells = run.life.pulse.tell();
         // A device that would have to wait is asked for its observations at the epoch's end alone.
         if step + 1 == steps || (tells && !run.learner.waits_for_record()) {
             entered += enter(run, order.get(entered..).unwrap_or(&[]), &mut totals)?;
@@ -105,13 +105,13 @@ pub(super) fn train_batch<K: Kernels>(
     epoch: u32,
     sgd: SgdStep,
 ) -> Result<(), Stop> {
-    let recipe = &run.plan.recipe;
+    let recipe = &run.life.plan.recipe;
     let (at_once, objective) = (recipe.batch_size.at_once(), Objective::from(recipe.loss));
     for part in batch.chunks(at_once) {
-        run.obey()?;
+        run.life.obey()?;
         let Buffers { views, labels, .. } = &mut run.buffers;
-        data::draw_views(part, recipe.augment, &run.plan.key, epoch, views);
-        run.context.dataset.labels_at(part, labels);
+        data::draw_views(part, recipe.augment, &run.life.plan.key, epoch, views);
+        run.life.context.dataset.labels_at(part, labels);
         let images = Images::Of { positions: part, views };
         if part.len() == batch.len() {
             run.learner.train_step(images, labels, objective, sgd)?;
@@ -132,17 +132,17 @@ fn enter<K: Kernels>(run: &mut Run<'_, K>, next: &[u32], totals: &mut Totals) ->
     run.learner.take_record(batch)?;
     let here = next.get(..batch.loss.len()).unwrap_or(next);
     epoch.scatter(here, batch);
-    run.context.dataset.labels_at(here, labels);
+    run.life.context.dataset.labels_at(here, labels);
     totals.add(&batch.loss, &batch.predicted, labels);
-    run.record.non_finite |= !batch.is_finite();
+    run.life.record.non_finite |= !batch.is_finite();
     Ok(here.len())
 }
 
 /// Puts the step on the board.
 fn tell<K: Kernels>(run: &mut Run<'_, K>, totals: &Totals) {
-    run.record.examples_per_s = run.pulse.examples_per_s();
-    let record = &run.record;
-    run.context.board.update(&run.plan.id, |view| {
+    run.life.record.examples_per_s = run.life.pulse.examples_per_s();
+    let record = &run.life.record;
+    run.life.context.board.update(&run.life.plan.id, |view| {
         view.progress.follow(record);
         view.progress.seconds = record.seconds;
         if totals.seen > 0 {
@@ -155,8 +155,8 @@ fn tell<K: Kernels>(run: &mut Run<'_, K>, totals: &Totals) {
 /// The passes at an epoch's end: a sweep where observations come from sweeps, else the test examples alone.
 /// Gives loss and accuracy on the test examples.
 pub(super) fn evaluate_epoch<K: Kernels>(run: &mut Run<'_, K>) -> Result<Totals, Stop> {
-    let dataset = &*run.context.dataset;
-    let sweeps = run.plan.recipe.observe == Observe::Sweep;
+    let dataset = &*run.life.context.dataset;
+    let sweeps = run.life.plan.recipe.observe == Observe::Sweep;
     let first = if sweeps { 0 } else { dataset.train };
     logits_from(run, first)?;
     let Buffers { logits, batch, epoch, .. } = &mut run.buffers;
@@ -168,7 +168,7 @@ pub(super) fn evaluate_epoch<K: Kernels>(run: &mut Run<'_, K>) -> Result<Totals,
 
 /// Accuracy of the last pass over all examples, on those of a role; none where there are none.
 pub(super) fn final_accuracy<K: Kernels>(run: &Run<'_, K>, role: Role) -> Option<f64> {
-    let rows = run.buffers.batch.predicted.iter().zip(&run.context.dataset.labels).zip(&*run.roles);
+    let rows = run.buffers.batch.predicted.iter().zip(&run.life.context.dataset.labels).zip(&*run.roles);
     let of_role = rows.filter(|(_, own)| **own == role).map(|((predicted, label), _)| usize::from(predicted == label));
     let (right, seen) = of_role.fold((0, 0), |(right, seen), one| (right + one, seen + 1_usize));
     (seen > 0).then(|| right as f64 / seen as f64)
@@ -182,10 +182,10 @@ pub(super) fn all_logits<K: Kernels>(run: &mut Run<'_, K>) -> Result<(), Stop> {
 /// Eval-mode logits of the plain examples from a position on.
 fn logits_from<K: Kernels>(run: &mut Run<'_, K>, first: usize) -> Result<(), Stop> {
     run.buffers.logits.clear();
-    let at_once = run.plan.recipe.batch_size.at_once();
-    for start in (first..run.context.dataset.len()).step_by(at_once) {
-        run.obey()?;
-        let end = (start + at_once).min(run.context.dataset.len());
+    let at_once = run.life.plan.recipe.batch_size.at_once();
+    for start in (first..run.life.context.dataset.len()).step_by(at_once) {
+        run.life.obey()?;
+        let end = (start + at_once).min(run.life.context.dataset.len());
         let positions = &mut run.buffers.positions;
         positions.clear();
         positions.extend(start as u32..end as u32);

@@ -244,7 +244,7 @@ impl Plan {
                 leave_one_out,
             })
             .collect();
-        self.see(learner, places, &self.spread(batch), &mut seen)?;
+        see(learner, places, &self.spread(batch), &mut seen)?;
         for (job, some) in jobs.iter().zip(&seen) {
             searches.push(Search::new(learner.kernels(), *job, some)?);
         }
@@ -253,17 +253,19 @@ impl Plan {
             return Ok(searches);
         };
         for block in cut(0..references, held) {
-            searches.iter_mut().for_each(|search| search.begin(block.start));
+            for search in &mut searches {
+                search.begin(block.start);
+            }
             for part in cut(block.clone(), batch) {
                 obey()?;
-                self.see(learner, places, self.positions(part), &mut seen)?;
+                see(learner, places, self.positions(part), &mut seen)?;
                 for (search, values) in searches.iter_mut().zip(&seen) {
                     search.hold(learner.kernels(), values, obey)?;
                 }
             }
             for part in first.passing(&block, batch) {
                 obey()?;
-                self.see(learner, places, self.positions(part.clone()), &mut seen)?;
+                see(learner, places, self.positions(part.clone()), &mut seen)?;
                 for (search, values) in searches.iter_mut().zip(&seen) {
                     search.pass(learner.kernels(), part.start, values, obey)?;
                 }
@@ -276,26 +278,6 @@ impl Plan {
     fn spread(&self, batch: usize) -> Vec<u32> {
         let step = self.references.div_ceil(CENTRE.min(batch)).max(1);
         self.positions(0..self.references).iter().step_by(step).copied().collect()
-    }
-
-    /// What places show of some examples: the output as its softmax.
-    fn see<K: Kernels>(
-        &self,
-        learner: &mut Learner<K>,
-        places: &[TapPoint],
-        positions: &[u32],
-        seen: &mut Vec<Vec<K::Real>>,
-    ) -> Result<()> {
-        seen.resize_with(places.len(), Vec::new);
-        if positions.is_empty() {
-            seen.iter_mut().for_each(Vec::clear);
-            return Ok(());
-        }
-        learner.look(Images::Of { positions, views: &[] }, places, seen)?;
-        for (place, values) in places.iter().zip(seen).filter(|(place, _)| place.tap == Tap::Output) {
-            probabilities(values, place.shape.len());
-        }
-        Ok(())
     }
 
     /// The neighbours' labels as a probe's votes.
@@ -316,6 +298,25 @@ impl Plan {
         let name = if place.tap == Tap::Output { "softmax".to_owned() } else { place.name.clone() };
         Probe { name, accuracy: accuracy(&predicted, task), predicted, votes }
     }
+}
+
+/// What places show of some examples: the output as its softmax.
+fn see<K: Kernels>(
+    learner: &mut Learner<K>,
+    places: &[TapPoint],
+    positions: &[u32],
+    seen: &mut Vec<Vec<K::Real>>,
+) -> Result<()> {
+    seen.resize_with(places.len(), Vec::new);
+    if positions.is_empty() {
+        seen.iter_mut().for_each(Vec::clear);
+        return Ok(());
+    }
+    learner.look(Images::Of { positions, views: &[] }, places, seen)?;
+    for (place, values) in places.iter().zip(seen).filter(|(place, _)| place.tap == Tap::Output) {
+        probabilities(values, place.shape.len());
+    }
+    Ok(())
 }
 
 /// The class with most votes, of equals the lowest.

@@ -102,11 +102,19 @@ impl From<Error> for Stop {
     }
 }
 
-/// One replicate while it runs.
-pub(super) struct Run<'a, K: Kernels> {
+/// What a replicate tells while it runs, and what it is told.
+pub(super) struct Life<'a> {
     pub context: &'a Context,
     pub plan: &'a ReplicatePlan,
     pub steer: &'a Steer,
+    pub dir: ReplicateDir,
+    pub record: ReplicateRecord,
+    pub pulse: Pulse,
+}
+
+/// One replicate while it runs.
+pub(super) struct Run<'a, K: Kernels> {
+    pub life: Life<'a>,
     pub learner: Learner<K>,
     pub observers: Vec<Box<dyn Observer>>,
     /// What each example is to it.
@@ -114,12 +122,9 @@ pub(super) struct Run<'a, K: Kernels> {
     /// The positions that it trains on, ascending.
     pub trained: Vec<u32>,
     pub moments: Moments,
-    pub dir: ReplicateDir,
     pub lock: ReplicateLock,
     pub observations: Observations,
-    pub record: ReplicateRecord,
     pub buffers: Buffers,
-    pub pulse: Pulse,
     pub committed: Instant,
 }
 
@@ -153,6 +158,51 @@ pub fn train<K: Kernels>(
     }
 }
 
+impl Life<'_> {
+    /// Tells a change of state to the folder, the board and whoever listens.
+    pub fn announce(&mut self, state: State, reason: Option<String>) -> Result<()> {
+        self.record.state = state;
+        self.record.reason.clone_from(&reason);
+        self.write_record()?;
+        self.show_record();
+        // Nobody listening any more is no reason to stop.
+        let _ = self.context.events.send(Event::State { id: self.plan.id.clone(), state, reason });
+        Ok(())
+    }
+
+    /// Rewrites `replicate.json` with a fresh heartbeat.
+    pub fn write_record(&mut self) -> Result<()> {
+        self.record.rows = self.plan.timetable.rows_after(self.record.epochs_done);
+        self.record.heartbeat = store::now();
+        self.dir.write_record(&self.record)
+    }
+
+    /// Puts the record on the board.
+    pub fn show_record(&self) {
+        let record = &self.record;
+        self.context.board.update(&self.plan.id, |view| view.progress.follow(record));
+    }
+
+    /// Between steps and batches: gives a sign of life, parks while paused, leaves where the epoch's end need not be reached.
+    pub fn obey(&mut self) -> Result<(), Stop> {
+        if self.pulse.write() {
+            self.write_record()?;
+        }
+        if self.steer.paused() {
+            self.announce(State::Paused, Some(PARKED.into()))?;
+            while self.steer.wait(HEARTBEAT) {
+                self.write_record()?;
+            }
+            self.pulse.restart();
+            self.announce(State::Running, None)?;
+        }
+        match self.steer.wish() {
+            Some(leave @ (Leave::Skip | Leave::Now)) => Err(Stop::Leave(leave)),
+            Some(Leave::AfterEpoch) | None => Ok(()),
+        }
+    }
+}
+
 impl<'a, K: Kernels> Run<'a, K> {
     fn open(
         context: &'a Context,
@@ -175,35 +225,32 @@ impl<'a, K: Kernels> Run<'a, K> {
         // Rows that a checkpoint counts on must not be made up of zeros.
         let rows_are_there = dir.open_observations()?.is_some();
         let observations = dir.create_observations(timetable.rows as usize, observed, classes)?;
+        let record = record_of(plan, &learner, observed, &backend_id);
+        let pulse = Pulse::new(plan.recipe.batch_size.of(trained.len()).min(trained.len()));
         let mut run = Self {
+            life: Life { context, plan, steer, dir, record, pulse },
             observers: context.plan.scores.iter().map(|spec| spec.observer(&sizes)).collect(),
-            record: record_of(plan, &learner, observed, &backend_id),
-            pulse: Pulse::new(plan.recipe.batch_size.of(trained.len()).min(trained.len())),
             buffers: Buffers::default(),
             moments: Moments::default(),
             roles,
             trained,
             committed: Instant::now(),
-            context,
-            plan,
-            steer,
             learner,
-            dir,
             lock,
             observations,
         };
         commit::restore(&mut run, rows_are_there)?;
         run.publish_restored()?;
-        run.announce(State::Running, None)?;
+        run.life.announce(State::Running, None)?;
         Ok(run)
     }
 
     fn train_to_end(&mut self) -> Result<(), Stop> {
-        if self.record.epochs_done == 0 {
-            self.learner.initialise(&self.plan.key, self.plan.recipe.norm_init)?;
+        if self.life.record.epochs_done == 0 {
+            self.learner.initialise(&self.life.plan.key, self.life.plan.recipe.norm_init)?;
             score_passes::make(self)?;
         }
-        while self.record.epochs_done < self.plan.timetable.epochs {
+        while self.life.record.epochs_done < self.life.plan.timetable.epochs {
             self.epoch()?;
         }
         commit::finish(self)
@@ -212,23 +259,23 @@ impl<'a, K: Kernels> Run<'a, K> {
     /// One epoch, its row and line where it is looked at, and a checkpoint where one is due.
     fn epoch(&mut self) -> Result<(), Stop> {
         let started = Instant::now();
-        let epoch = self.record.epochs_done + 1;
+        let epoch = self.life.record.epochs_done + 1;
         let trained = passes::train_epoch(self, epoch)?;
-        let looked = self.plan.timetable.is_observed(epoch);
+        let looked = self.life.plan.timetable.is_observed(epoch);
         let tested = if looked { Some(self.observe(epoch)?) } else { None };
-        self.record.epochs_done = epoch;
-        self.record.step = 0;
+        self.life.record.epochs_done = epoch;
+        self.life.record.step = 0;
         score_passes::make(self)?;
         let seconds = started.elapsed().as_secs_f64();
-        self.record.seconds += seconds;
+        self.life.record.seconds += seconds;
         if let Some(tested) = tested {
             self.write_look(epoch, trained, tested, seconds)?;
         }
-        let done = epoch == self.plan.timetable.epochs;
-        let wish = self.steer.wish();
+        let done = epoch == self.life.plan.timetable.epochs;
+        let wish = self.life.steer.wish();
         if wish.is_some() || done || self.is_due() {
             commit::checkpoint(self)?;
-            self.show_record();
+            self.life.show_record();
         }
         // Asked to leave after the last epoch: finishing is a second's work and all that is left.
         wish.filter(|_| !done).map_or(Ok(()), |leave| Err(Stop::Leave(leave)))
@@ -238,11 +285,11 @@ impl<'a, K: Kernels> Run<'a, K> {
     fn observe(&mut self, epoch: u32) -> Result<Totals, Stop> {
         let tested = passes::evaluate_epoch(self)?;
         // The training losses were taken before the steps: the last step shows in the passes after it.
-        self.record.non_finite |= !self.buffers.epoch.is_finite() || !tested.loss().is_finite();
-        self.record.test_accuracy = Some(tested.accuracy());
-        if let Some(row) = self.plan.timetable.row_of(epoch) {
+        self.life.record.non_finite |= !self.buffers.epoch.is_finite() || !tested.loss().is_finite();
+        self.life.record.test_accuracy = Some(tested.accuracy());
+        if let Some(row) = self.life.plan.timetable.row_of(epoch) {
             for observer in &mut self.observers {
-                observer.observe(row, &self.buffers.epoch, &self.context.dataset.labels);
+                observer.observe(row, &self.buffers.epoch, &self.life.context.dataset.labels);
             }
         }
         Ok(tested)
@@ -250,92 +297,55 @@ impl<'a, K: Kernels> Run<'a, K> {
 
     /// The row and the line of an epoch, and what the screen shows of it.
     fn write_look(&mut self, epoch: u32, trained: Totals, tested: Totals, seconds: f64) -> Result<()> {
-        let Timetable { steps_per_epoch, .. } = self.plan.timetable;
-        let last_step = self.plan.timetable.steps.min(u64::from(epoch) * steps_per_epoch as u64);
+        let Timetable { steps_per_epoch, .. } = self.life.plan.timetable;
+        let last_step = self.life.plan.timetable.steps.min(u64::from(epoch) * steps_per_epoch as u64);
         let line = EpochLine {
             epoch,
-            lr: self.plan.recipe.rate(epoch, last_step),
+            lr: self.life.plan.recipe.rate(epoch, last_step),
             train_loss: finite(trained.loss()),
             train_accuracy: trained.accuracy(),
             test_loss: finite(tested.loss()),
             test_accuracy: tested.accuracy(),
             seconds,
         };
-        let row = self.plan.timetable.row_of(epoch);
+        let row = self.life.plan.timetable.row_of(epoch);
         if let Some(row) = row {
             self.observations.write_row(row as usize, &self.buffers.epoch)?;
         }
-        self.dir.append_epoch(&line)?;
+        self.life.dir.append_epoch(&line)?;
         self.stage(Stage::Row);
         self.publish_scores(row.is_some());
         self.tell_epoch(&line);
         Ok(())
     }
 
-    /// Between steps and batches: gives a sign of life, parks while paused, leaves where the epoch's end need not be reached.
-    pub fn obey(&mut self) -> Result<(), Stop> {
-        if self.pulse.write() {
-            self.write_record()?;
-        }
-        if self.steer.paused() {
-            self.announce(State::Paused, Some(PARKED.into()))?;
-            while self.steer.wait(HEARTBEAT) {
-                self.write_record()?;
-            }
-            self.pulse.restart();
-            self.announce(State::Running, None)?;
-        }
-        match self.steer.wish() {
-            Some(leave @ (Leave::Skip | Leave::Now)) => Err(Stop::Leave(leave)),
-            Some(Leave::AfterEpoch) | None => Ok(()),
-        }
-    }
-
     fn is_due(&self) -> bool {
-        self.committed.elapsed().as_secs() >= self.context.plan.config.train.checkpoint_seconds
+        self.committed.elapsed().as_secs() >= self.life.context.plan.config.train.checkpoint_seconds
     }
 
     fn leave(mut self, leave: Leave) -> Result<Leave> {
         let (state, reason) = match leave {
-            Leave::AfterEpoch => (State::Paused, format!("stopped after epoch {}", self.record.epochs_done)),
+            Leave::AfterEpoch => (State::Paused, format!("stopped after epoch {}", self.life.record.epochs_done)),
             Leave::Skip => (State::Skipped, "skipped by request".to_owned()),
             Leave::Now => (State::Queued, STOPPED.to_owned()),
         };
         // Work past the last checkpoint is gone: the record must not claim it.
         if leave != Leave::AfterEpoch {
-            self.record.epochs_done = self.record.epochs_committed;
+            self.life.record.epochs_done = self.life.record.epochs_committed;
         }
-        self.dir.log(&reason)?;
-        self.announce(state, Some(reason))?;
+        self.life.dir.log(&reason)?;
+        self.life.announce(state, Some(reason))?;
         Ok(leave)
-    }
-
-    /// Tells a change of state to the folder, the board and whoever listens.
-    pub fn announce(&mut self, state: State, reason: Option<String>) -> Result<()> {
-        self.record.state = state;
-        self.record.reason.clone_from(&reason);
-        self.write_record()?;
-        self.show_record();
-        // Nobody listening any more is no reason to stop.
-        let _ = self.context.events.send(Event::State { id: self.plan.id.clone(), state, reason });
-        Ok(())
-    }
-
-    /// Rewrites `replicate.json` with a fresh heartbeat.
-    pub fn write_record(&mut self) -> Result<()> {
-        self.record.rows = self.plan.timetable.rows_after(self.record.epochs_done);
-        self.record.heartbeat = store::now();
-        self.dir.write_record(&self.record)
     }
 
     /// What a resumed replicate had already learned about the examples.
     fn publish_restored(&mut self) -> Result<()> {
         // What an earlier turn published past the checkpoint is gone.
-        self.context.board.update(&self.plan.id, |view| (view.margins, view.scores) = (Arc::default(), None));
-        let rows = self.plan.timetable.rows_after(self.record.epochs_done);
+        self.life.context.board.update(&self.life.plan.id, |view| (view.margins, view.scores) = (Arc::default(), None));
+        let rows = self.life.plan.timetable.rows_after(self.life.record.epochs_done);
         if rows > 0 {
             let margins = margin_history(&self.observations, rows, &self.roles)?;
-            self.context.board.update(&self.plan.id, |view| view.margins = Arc::new(margins));
+            self.life.context.board.update(&self.life.plan.id, |view| view.margins = Arc::new(margins));
             self.set_scores(self.observations.row(rows as usize - 1)?.predicted, None);
         }
         Ok(())
@@ -350,9 +360,9 @@ impl<'a, K: Kernels> Run<'a, K> {
     /// Puts the scores so far on the board, with the class last predicted for each example.
     pub fn set_scores(&self, predicted: Vec<u16>, margins: Option<MarginQuantiles>) {
         let values = self.observers.iter().map(|observer| observer.values()).collect();
-        let scores = Arc::new(LiveScores { epoch: self.record.epochs_done, values, predicted });
-        let record = &self.record;
-        self.context.board.update(&self.plan.id, |view| {
+        let scores = Arc::new(LiveScores { epoch: self.life.record.epochs_done, values, predicted });
+        let record = &self.life.record;
+        self.life.context.board.update(&self.life.plan.id, |view| {
             // A reader never sees the scores of one epoch beside the margins of another.
             Arc::make_mut(&mut view.margins).extend(margins);
             view.scores = Some(scores);
@@ -361,8 +371,8 @@ impl<'a, K: Kernels> Run<'a, K> {
     }
 
     fn tell_epoch(&self, line: &EpochLine) {
-        let _ = self.context.events.send(Event::Epoch {
-            id: self.plan.id.clone(),
+        let _ = self.life.context.events.send(Event::Epoch {
+            id: self.life.plan.id.clone(),
             epoch: line.epoch,
             train_loss: line.train_loss.unwrap_or(f64::NAN),
             train_accuracy: line.train_accuracy,
@@ -371,14 +381,9 @@ impl<'a, K: Kernels> Run<'a, K> {
         });
     }
 
-    fn show_record(&self) {
-        let record = &self.record;
-        self.context.board.update(&self.plan.id, |view| view.progress.follow(record));
-    }
-
     /// Marks that a stage is done.
     pub fn stage(&self, stage: Stage) {
-        (self.context.stages)(self.plan, stage);
+        (self.life.context.stages)(self.life.plan, stage);
     }
 }
 

@@ -4,16 +4,19 @@ use std::time::Instant;
 
 use super::learner::{Images, Learner};
 use super::passes;
+use super::probes;
 use super::replicate::{Run, Stop};
 use crate::data::Dataset;
 use crate::nn::{Kernels, Objective};
+use crate::scores::prediction_depth::Depths;
 use crate::scores::{Pass, Space, Target};
+use crate::store::replicate::StoredProbes;
 use crate::{Result, data};
 
 /// Makes every pass that a score needs after the epochs done (0: initialisation), and shows it to the scores.
 pub(super) fn make<K: Kernels>(run: &mut Run<'_, K>) -> Result<(), Stop> {
-    let epoch = run.record.epochs_done;
-    let wanted = crate::scores::passes(&run.context.plan.scores, &run.plan.timetable);
+    let epoch = run.life.record.epochs_done;
+    let wanted = crate::scores::passes(&run.life.context.plan.scores, &run.life.plan.timetable);
     for (pass, _) in wanted.into_iter().filter(|(_, epochs)| epochs.contains(&epoch)) {
         let started = Instant::now();
         match pass {
@@ -36,20 +39,32 @@ pub(super) fn make<K: Kernels>(run: &mut Run<'_, K>) -> Result<(), Stop> {
                 let margins = input_margins(run)?;
                 show(run, pass, epoch, &margins);
             }
+            Pass::Embeddings => {
+                let embeddings = embeddings(run)?;
+                show(run, pass, epoch, &embeddings);
+            }
+            Pass::Depths { k, leave_one_out } => {
+                let depths = depths(run, k as usize, leave_one_out)?;
+                show(run, pass, epoch, &depths);
+            }
             Pass::RetrainedLogits => {
                 let logits = retrained_logits(run)?;
                 show(run, pass, epoch, &logits);
             }
         }
         // What a score costs is a question that users ask.
-        run.dir.log(&format!("after epoch {epoch}: {}, {:.1} s", pass.about(), started.elapsed().as_secs_f64()))?;
+        run.life.dir.log(&format!(
+            "after epoch {epoch}: {}, {:.1} s",
+            pass.about(),
+            started.elapsed().as_secs_f64()
+        ))?;
     }
     Ok(())
 }
 
 /// Shows the rows of a pass to the scores that asked for it.
 fn show<K: Kernels>(run: &mut Run<'_, K>, pass: Pass, epoch: u32, rows: &[f32]) {
-    let (context, timetable) = (run.context, &run.plan.timetable);
+    let (context, timetable) = (run.life.context, &run.life.plan.timetable);
     for (spec, observer) in context.plan.scores.iter().zip(&mut run.observers) {
         if spec.needs(timetable).iter().any(|need| need.pass == pass && need.after.contains(&epoch)) {
             observer.seen(pass, epoch, rows, &context.dataset.labels);
@@ -62,10 +77,10 @@ fn batches<K: Kernels>(
     run: &mut Run<'_, K>,
     mut batch: impl FnMut(&mut Run<'_, K>, &[u32]) -> Result<(), Stop>,
 ) -> Result<(), Stop> {
-    let at_once = run.plan.recipe.batch_size.at_once();
-    let positions: Vec<u32> = (0..run.context.dataset.len() as u32).collect();
+    let at_once = run.life.plan.recipe.batch_size.at_once();
+    let positions: Vec<u32> = (0..run.life.context.dataset.len() as u32).collect();
     for positions in positions.chunks(at_once) {
-        run.obey()?;
+        run.life.obey()?;
         batch(run, positions)?;
     }
     Ok(())
@@ -74,12 +89,12 @@ fn batches<K: Kernels>(
 /// The class that the network predicts for every example, at initialisation kept in a file of its own.
 fn predictions<K: Kernels>(run: &mut Run<'_, K>) -> Result<Vec<f32>, Stop> {
     passes::all_logits(run)?;
-    let dataset = &*run.context.dataset;
+    let dataset = &*run.life.context.dataset;
     let record = &mut run.buffers.batch;
     record.clear();
     super::learner::observe_logits(&run.buffers.logits, &dataset.labels, dataset.classes(), record);
-    if run.record.epochs_done == 0 {
-        run.dir.write_initial_predicted(&record.predicted)?;
+    if run.life.record.epochs_done == 0 {
+        run.life.dir.write_initial_predicted(&record.predicted)?;
     }
     Ok(record.predicted.iter().map(|class| f32::from(*class)).collect())
 }
@@ -88,11 +103,11 @@ fn predictions<K: Kernels>(run: &mut Run<'_, K>) -> Result<Vec<f32>, Stop> {
 fn weight_norms<K: Kernels>(run: &mut Run<'_, K>) -> Result<Vec<f32>, Stop> {
     let mut labels = Vec::new();
     batches(run, |run, positions| {
-        run.context.dataset.labels_at(positions, &mut labels);
+        run.life.context.dataset.labels_at(positions, &mut labels);
         let images = Images::Of { positions, views: &[] };
         Ok(run.learner.gradient_norms(images, &labels, Objective::CrossEntropy)?)
     })?;
-    let mut norms = Vec::with_capacity(run.context.dataset.len());
+    let mut norms = Vec::with_capacity(run.life.context.dataset.len());
     run.learner.collect(&mut norms)?;
     Ok(norms)
 }
@@ -100,7 +115,7 @@ fn weight_norms<K: Kernels>(run: &mut Run<'_, K>) -> Result<Vec<f32>, Stop> {
 /// Folds the saliency maps after an epoch into the moments, and shows the variances that this epoch completes.
 fn saliency<K: Kernels>(run: &mut Run<'_, K>, of: (Target, Space), epoch: u32) -> Result<(), Stop> {
     let pass = Pass::Saliency { target: of.0, space: of.1 };
-    let (context, timetable) = (run.context, run.plan.timetable);
+    let (context, timetable) = (run.life.context, run.life.plan.timetable);
     let shape = context.dataset.shape;
     let pixels = shape.height * shape.width;
     run.moments.begin(&context.plan.scores, &timetable, pass, epoch, context.dataset.len() * pixels);
@@ -181,8 +196,8 @@ fn channel_means(gradients: &[f32], channels: usize, pixels: usize) -> Vec<f32> 
 /// The distance of each image from the nearest decision boundary, by the linear approximation: a backward pass for each class but
 /// the predicted one.
 fn input_margins<K: Kernels>(run: &mut Run<'_, K>) -> Result<Vec<f32>, Stop> {
-    let (size, classes) = (run.context.dataset.shape.len(), run.context.dataset.classes());
-    let mut margins = Vec::with_capacity(run.context.dataset.len());
+    let (size, classes) = (run.life.context.dataset.shape.len(), run.life.context.dataset.classes());
+    let mut margins = Vec::with_capacity(run.life.context.dataset.len());
     let mut gradients = Vec::new();
     batches(run, |run, positions| {
         let mut nearest = vec![f64::INFINITY; positions.len()];
@@ -225,9 +240,37 @@ fn boundary_to<R: crate::nn::Real>(other: usize, distances: &mut [f64]) -> impl 
     }
 }
 
+/// The penultimate embeddings of all examples.
+fn embeddings<K: Kernels>(run: &mut Run<'_, K>) -> Result<Vec<f32>, Stop> {
+    let Run { learner, life, .. } = run;
+    let positions: Vec<u32> = (0..life.context.dataset.len() as u32).collect();
+    probes::embeddings(learner, &positions, &mut || life.obey())
+}
+
+/// The prediction depths of all examples; what the probes say and who is near whom goes to the replicate's files.
+fn depths<K: Kernels>(run: &mut Run<'_, K>, k: usize, leave_one_out: bool) -> Result<Vec<f32>, Stop> {
+    let predicted = predictions(run)?.into_iter().map(|class| class as u16).collect();
+    let Run { learner, life, roles, trained, .. } = run;
+    let (dataset, roles) = (&life.context.dataset, roles.iter().map(|role| *role as u8).collect::<Vec<u8>>());
+    let (labels, classes) = (&dataset.labels, dataset.classes());
+    let task = probes::Task { references: trained, labels, roles: &roles, classes, k, leave_one_out };
+    let (mut depths, mut all) = (Depths::new(predicted), StoredProbes::default());
+    probes::probe(learner, &task, &mut || life.obey(), &mut |number, probe| {
+        depths.ask(number, &probe.predicted);
+        all.add(probe.name, &probe.votes, &probe.predicted, &probe.accuracy);
+        Ok::<(), Stop>(())
+    })?;
+    let nearest = probes::nearest(learner, &task, &mut || life.obey())?;
+    life.dir.write_probes(&all, classes)?;
+    life.dir.write_neighbours(probes::KEPT, &nearest)?;
+    let undefined = depths.undefined();
+    life.dir.log(&format!("prediction depth is undefined for {undefined} of {} examples", labels.len()))?;
+    Ok(depths.values())
+}
+
 /// The logits of all examples after fine-tuning on the part that is kept for it; the network is as before afterwards.
 fn retrained_logits<K: Kernels>(run: &mut Run<'_, K>) -> Result<Vec<f32>, Stop> {
-    let context = run.context;
+    let context = run.life.context;
     let before = run.learner.state()?;
     let without_momentum =
         super::learner::LearnerState { momentum: vec![0.0; before.momentum.len()], ..before.clone() };
@@ -240,9 +283,9 @@ fn retrained_logits<K: Kernels>(run: &mut Run<'_, K>) -> Result<Vec<f32>, Stop> 
 
 /// Trains on the part alone: the recipe's batch, momentum, weight decay, loss and augmentation, at the part's own rate.
 fn fine_tune<K: Kernels>(run: &mut Run<'_, K>, dataset: &Dataset) -> Result<(), Stop> {
-    let Some(retrain) = run.context.plan.config.data.retrain else { return Ok(()) };
-    let recipe = &run.plan.recipe;
-    let part = data::roles::retrain_part(dataset.train, run.plan.held_out, run.plan.key.study_seed);
+    let Some(retrain) = run.life.context.plan.config.data.retrain else { return Ok(()) };
+    let recipe = &run.life.plan.recipe;
+    let part = data::roles::retrain_part(dataset.train, run.life.plan.held_out, run.life.plan.key.study_seed);
     let sgd = crate::nn::SgdStep {
         rate: retrain.lr,
         momentum: recipe.optimizer.momentum,
@@ -250,9 +293,9 @@ fn fine_tune<K: Kernels>(run: &mut Run<'_, K>, dataset: &Dataset) -> Result<(), 
     };
     for epoch in 1..=retrain.epochs {
         let mut order = part.clone();
-        run.plan.key.stream_for("retrain order", epoch, 0).shuffle(&mut order);
+        run.life.plan.key.stream_for("retrain order", epoch, 0).shuffle(&mut order);
         // Views of epochs that training has not drawn.
-        let drawn = run.plan.timetable.epochs + epoch;
+        let drawn = run.life.plan.timetable.epochs + epoch;
         for batch in order.chunks(recipe.batch_size.of(part.len())) {
             passes::train_batch(run, batch, drawn, sgd)?;
         }

@@ -90,7 +90,9 @@ fn nearest(rows: &[Vec<f64>], references: &[u32], k: usize, leave_one_out: bool)
 fn votes_of(nearest: &[Vec<u32>], task: &Task<'_>) -> Vec<u8> {
     let mut votes = vec![0; nearest.len() * task.classes];
     for (own, nearest) in nearest.iter().enumerate() {
-        nearest.iter().for_each(|other| votes[own * task.classes + usize::from(task.labels[*other as usize])] += 1);
+        for other in nearest {
+            votes[own * task.classes + usize::from(task.labels[*other as usize])] += 1;
+        }
     }
     votes
 }

@@ -385,3 +385,65 @@ fn on_the_toy_the_variance_of_gradients_ranks_points_by_closeness_to_the_boundar
     let by_margin = correlation(&ranks(&of("input_margin")), &ranks(&distances));
     assert!(by_margin > 0.9, "{by_margin}");
 }
+
+#[test]
+fn depths_and_distances_follow_from_what_the_probes_left_and_from_the_embeddings() {
+    let temp = tempfile::tempdir().unwrap();
+    let settings = [
+        "data.limit=150",
+        "data.holdout=0.2",
+        "train.observe=sweep",
+        "train.epochs=2",
+        "model.0.replicates=1",
+        "model.1.replicates=1",
+        "scores.prediction_depth=[{ k = 5 }, { k = 5, leave_one_out = false }]",
+        "scores.prototypes={ metric = 'euclidean', leave_one_out = false }",
+        "scores.self_prototypes={ k = 3 }",
+    ];
+    let prepared = prepare(temp.path(), &settings);
+    run(temp.path(), &settings, 2);
+    for (label, probes) in [("net", 6), ("mlp-16x1", 3)] {
+        let dir = dir_of(temp.path(), label, 0);
+        let (classes, logits) = dir.final_logits().unwrap();
+        let stored = diffscope::store::tensors::read(&dir.path().join("probes.safetensors")).unwrap();
+        let count = logits.len() / classes;
+        assert_eq!(stored.tensors["votes"].shape, [probes, count, classes], "{label}: {}", stored.metadata);
+        let predicted = stored.tensors["predicted"].values.clone().into_u16().unwrap();
+        let most = |row: &[f32]| (0..classes).rev().max_by(|a, b| row[*a].total_cmp(&row[*b])).unwrap() as u16;
+        // The last variant that ran left the files.
+        let depth = score(&dir, "prediction_depth.k5.no_leave_one_out");
+        for (example, logits) in logits.chunks_exact(classes).enumerate() {
+            let agrees = |probe: &usize| predicted[probe * count + example] == most(logits);
+            let run = (0..probes).rev().take_while(agrees).count();
+            let exact = if run == 0 { f32::NAN } else { (probes - run) as f32 };
+            assert!(depth[example] == exact || (depth[example].is_nan() && exact.is_nan()), "{label}: {example}");
+        }
+        let left_out = score(&dir, "prediction_depth.k5");
+        assert!((150..count).all(|at| left_out[at].to_bits() == depth[at].to_bits()), "test examples leave nobody out");
+        // An MLP's embedding is what its last dense layer is given: distances to class means, by hand.
+        let oracle = Oracle::trained(&prepared, label, &dir);
+        let mut learner = oracle.learner;
+        let all: Vec<u32> = (0..count as u32).collect();
+        let embeddings =
+            diffscope::train::probes::embeddings(&mut learner, &all, &mut || Ok::<(), diffscope::Error>(()));
+        let embeddings = embeddings.unwrap();
+        let features = embeddings.len() / count;
+        let row = |at: usize| &embeddings[at * features..(at + 1) * features];
+        let trained = positions(&dir.roles().unwrap(), Role::Train);
+        let distance = score(&dir, "prototypes.euclidean.no_leave_one_out");
+        for example in LOOKED_AT {
+            let (at, own) = (example as usize, prepared.dataset.labels[example as usize]);
+            let members: Vec<usize> =
+                trained.iter().map(|at| *at as usize).filter(|at| prepared.dataset.labels[*at] == own).collect();
+            let mean = |feature: usize| {
+                members.iter().map(|at| f64::from(row(*at)[feature])).sum::<f64>() / members.len() as f64
+            };
+            let exact = (0..features).map(|f| (f64::from(row(at)[f]) - mean(f)).powi(2)).sum::<f64>().sqrt();
+            near(distance[at], exact, &format!("{label}: prototypes of {example}"));
+        }
+        assert!(score(&dir, "self_prototypes.k3").iter().all(|value| value.is_finite()));
+        let neighbours = diffscope::store::npy::read::<u32>(&dir.path().join("neighbours.npy")).unwrap();
+        assert_eq!(neighbours.0, [count, 8]);
+        assert!(neighbours.1.iter().all(|at| trained.contains(at)), "neighbours are among the examples trained on");
+    }
+}
