@@ -86,11 +86,13 @@ fn every_kind_of_figure_is_drawn_at_three_sizes_and_none_breaks_at_any() {
 #[test]
 fn enter_on_a_mark_shows_the_examples_behind_it() {
     let mut app = app();
-    press(&mut app, "m4t⏎");
+    press(&mut app, "m4");
+    press(&mut app, "t⏎");
     assert_eq!((app.tab, app.examples.marks.len(), app.examples.order().len()), (Tab::Examples, 8, 8));
     press(&mut app, "⎋");
     assert!(app.examples.order().len() > 8);
-    press(&mut app, "4T⏎");
+    press(&mut app, "4");
+    press(&mut app, "T⏎");
     assert!(matches!(app.tab, Tab::Answer("stability")), "a curve has no examples of its own");
 }
 

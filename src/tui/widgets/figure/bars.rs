@@ -46,7 +46,8 @@ pub fn signed(
         if bar.value.is_finite() {
             let (from, to) = (column(bar.value.min(0.0)), column(bar.value.max(0.0)));
             let colour = theme.signed((bar.value / span).clamp(-1.0, 1.0) * 0.9);
-            let colour = if low < 0.0 { ratatui::style::Style::new().fg(colour.bg.unwrap_or_default()) } else { style };
+            let plain = if place == selected { theme.accent() } else { theme.model(0) };
+            let colour = if low < 0.0 { ratatui::style::Style::new().fg(colour.bg.unwrap_or_default()) } else { plain };
             line(buf, from, y, to - from + 1, Line::styled("█".repeat(usize::from(to - from + 1)), colour));
         }
         if let Some((low, high)) = bar.interval.filter(|(low, high)| low.is_finite() && high.is_finite()) {
@@ -129,7 +130,8 @@ mod tests {
         let row = |y: u16| (0..40).map(|x| buf[(x, y)].symbol()).collect::<String>();
         let count = |y: u16| row(y).matches('█').count();
         assert!(count(0) > count(1) && count(1) > 3 && count(2) == 0, "{}\n{}\n{}", row(0), row(1), row(2));
-        assert!(row(0).find('█') >= row(1).rfind('█'), "{}\n{}", row(0), row(1));
+        let filled = |y: u16| (0..40_u16).filter(|x| buf[(*x, y)].symbol() == "█").collect::<Vec<u16>>();
+        assert!(filled(0).first() >= filled(1).last(), "{}\n{}", row(0), row(1));
         signed(&mut buf, Rect::new(0, 0, 3, 1), theme, (&bars, &[], "units"), 9);
     }
 }
