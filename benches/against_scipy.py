@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Same numbers as NumPy, SciPy and scikit-learn, and how much faster? Needs numpy, scipy, scikit-learn.
 
-    benches/against_scipy.py [--examples 50000] [--runs 40] [--scores 8]
+    benches/against_scipy.py [--examples 50000] [--runs 40] [--scores 8] [--profile bench]
 
 Makes scores, times what a user would otherwise write for correlation, stability, components and bias, then
 `cargo bench --bench analyses` on the same arrays, and prints the times, their ratio and the largest deviations.
@@ -69,7 +69,7 @@ def worst(ours, theirs):
 def main():
     p = argparse.ArgumentParser()
     p.add_argument("--examples", type=int, default=50000); p.add_argument("--runs", type=int, default=40)
-    p.add_argument("--scores", type=int, default=8)
+    p.add_argument("--scores", type=int, default=8); p.add_argument("--profile", default="bench")
     o = p.parse_args()
     rng = np.random.default_rng(0)
     a, b = draw(rng, o.scores, o.runs, o.examples, False), draw(rng, o.scores, o.runs // 2, o.examples, True)
@@ -82,7 +82,7 @@ def main():
         folder = pathlib.Path(folder)
         np.save(folder / "scores_a.npy", a); np.save(folder / "scores_b.npy", b)
         root = pathlib.Path(__file__).resolve().parent.parent
-        run = subprocess.run(["cargo", "bench", "--locked", "--bench", "analyses", "--", str(folder)], cwd=root, stdout=subprocess.PIPE, text=True)
+        run = subprocess.run(["cargo", "bench", "--locked", "--profile", o.profile, "--bench", "analyses", "--", str(folder)], cwd=root, stdout=subprocess.PIPE, text=True)
         if run.returncode:
             sys.exit("cargo bench fails")
         ours = json.loads((folder / "ours.json").read_text())

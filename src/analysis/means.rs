@@ -1,5 +1,7 @@
 //! What is the mean score over some of the runs? Sums in f64 over any set of runs, missing values left out.
 
+use std::borrow::Cow;
+
 use ndarray::ArrayView2;
 
 use super::{ModelScores, ScoreRuns, select};
@@ -33,6 +35,12 @@ impl<'a> SignedRuns<'a> {
         self.score.harder.sign()
     }
 
+    /// The values of a run in one piece.
+    fn row(&self, run: usize) -> Cow<'a, [f32]> {
+        let row = self.score.values.row(run);
+        row.to_slice().map_or_else(|| Cow::Owned(row.to_vec()), Cow::Borrowed)
+    }
+
     /// How many runs there are.
     pub fn runs(&self) -> usize {
         self.score.values.nrows()
@@ -49,8 +57,8 @@ impl<'a> SignedRuns<'a> {
         means.clear();
         means.resize(self.examples(), 0.0);
         let sign = self.score.harder.sign();
-        let rows = set.iter().map(|run| self.score.values.row(*run));
         if self.holes {
+            let rows = set.iter().map(|run| self.score.values.row(*run));
             let mut counts = vec![0_u32; means.len()];
             for row in rows {
                 let cells = means.iter_mut().zip(&mut counts).zip(row).filter(|(_, value)| !value.is_nan());
@@ -63,15 +71,22 @@ impl<'a> SignedRuns<'a> {
             means.iter_mut().zip(counts).for_each(|(sum, count)| *sum *= sign / f64::from(count));
             return;
         }
-        for row in rows {
-            means.iter_mut().zip(row).for_each(|(sum, value)| *sum += f64::from(*value));
-        }
+        let rows: Vec<Cow<[f32]>> = set.iter().map(|run| self.row(*run)).collect();
         let scale = sign / set.len() as f64;
-        for sum in means.iter_mut() {
-            *sum *= scale;
+        // Sums of a block stay in cache while the rows pass.
+        for (block, sums) in means.chunks_mut(BLOCK).enumerate() {
+            for row in rows.iter().filter_map(|row| row.get(block * BLOCK..)) {
+                sums.iter_mut().zip(row).for_each(|(sum, value)| *sum += f64::from(*value));
+            }
+            for sum in sums {
+                *sum *= scale;
+            }
         }
     }
 }
+
+/// Examples that are summed at a time.
+const BLOCK: usize = 1024;
 
 /// The scores at these places that have a value per run, and why the others are left out.
 pub fn per_run<'a>(model: &'a ModelScores, places: &[usize]) -> (Vec<SignedRuns<'a>>, Vec<String>) {

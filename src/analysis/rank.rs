@@ -16,37 +16,58 @@ pub fn average_ranks(values: &[f64]) -> Vec<f32> {
 /// Ranks one array after the other with the same memory.
 #[derive(Debug, Default)]
 pub struct Ranker {
-    /// A value's order as f32 in the upper half, its place in the lower one.
+    /// A value's key in the upper half, its place in the lower one.
     keyed: Vec<u64>,
     spare: Vec<u64>,
 }
 
+/// Where a value stands among the others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Standing {
+    /// How many are smaller; [`MISSING`] where there is no value.
+    pub below: u32,
+    /// Twice its average rank.
+    pub doubled_rank: u32,
+}
+
+/// Stands for the count of a value that does not exist.
+pub const MISSING: u32 = u32::MAX;
+
 impl Ranker {
     /// As [`average_ranks`]. Ranks are multiples of 1/2, so exact in f32 up to 8 million examples.
     pub fn rank<T: Copy + Into<f64>>(&mut self, values: &[T], ranks: &mut Vec<f32>) {
-        ranks.clear();
-        ranks.resize(values.len(), f32::NAN);
+        self.map(values, f32::NAN, |doubled| doubled as f32 / 2.0, ranks);
+    }
+
+    /// What `of` makes of twice the average rank of each value; `missing` for a NaN.
+    pub fn map<T: Copy + Into<f64>, R: Copy>(
+        &mut self,
+        values: &[T],
+        missing: R,
+        of: impl Fn(usize) -> R,
+        mapped: &mut Vec<R>,
+    ) {
+        mapped.clear();
+        mapped.resize(values.len(), missing);
         self.each_tie(values, |below, tied| {
-            let shared = (below as f64 + (tied.len() + 1) as f64 / 2.0) as f32;
+            let shared = of(2 * below + tied.len() + 1);
             for keyed in tied {
-                if let Some(rank) = ranks.get_mut(place(*keyed)) {
-                    *rank = shared;
+                if let Some(cell) = mapped.get_mut(place(*keyed)) {
+                    *cell = shared;
                 }
             }
         });
     }
 
-    /// Average ranks, and for every value how many are smaller ([`MISSING`] for a NaN).
-    pub fn both<T: Copy + Into<f64>>(&mut self, values: &[T], counts: &mut Vec<u32>, ranks: &mut Vec<f32>) {
-        ranks.clear();
-        ranks.resize(values.len(), f32::NAN);
-        counts.clear();
-        counts.resize(values.len(), MISSING);
+    /// Where each value stands.
+    pub fn standings<T: Copy + Into<f64>>(&mut self, values: &[T], standings: &mut Vec<Standing>) {
+        standings.clear();
+        standings.resize(values.len(), Standing { below: MISSING, doubled_rank: 0 });
         self.each_tie(values, |below, tied| {
-            let shared = (below as f64 + (tied.len() + 1) as f64 / 2.0) as f32;
-            for place in tied.iter().map(|keyed| place(*keyed)) {
-                if let (Some(rank), Some(count)) = (ranks.get_mut(place), counts.get_mut(place)) {
-                    (*rank, *count) = (shared, below as u32);
+            let shared = Standing { below: below as u32, doubled_rank: (2 * below + tied.len() + 1) as u32 };
+            for keyed in tied {
+                if let Some(standing) = standings.get_mut(place(*keyed)) {
+                    *standing = shared;
                 }
             }
         });
@@ -63,32 +84,47 @@ impl Ranker {
     #[allow(clippy::float_cmp)] // a tie is an exact one
     fn each_tie<T: Copy + Into<f64>>(&mut self, values: &[T], mut visit: impl FnMut(usize, &[u64])) {
         let value = |keyed: u64| values.get(place(keyed)).map_or(f64::NAN, |value| (*value).into());
-        let present = (0_u32..).zip(values).filter_map(|(place, value)| {
-            let value: f64 = (*value).into();
-            (!value.is_nan()).then(|| u64::from(order_of(value as f32)) << 32 | u64::from(place))
-        });
         self.keyed.clear();
-        self.keyed.extend(present);
-        sort_by_upper_half(&mut self.keyed, &mut self.spare);
+        self.keyed.reserve(values.len());
+        key(values, &mut self.keyed);
+        sort_by_digits(&mut self.keyed, &mut self.spare);
         let mut below = 0;
-        // Values that differ in f64 may be one as f32: rounding keeps the order, so only such groups are sorted again.
-        for group in self.keyed.chunk_by_mut(|a, b| a >> 32 == b >> 32) {
-            if group.windows(2).any(|pair| matches!(pair, [a, b] if value(*a) != value(*b))) {
-                group.sort_by(|a, b| value(*a).total_cmp(&value(*b)));
+        for near in self.keyed.chunk_by_mut(|a, b| a >> LOWEST_DIGIT == b >> LOWEST_DIGIT) {
+            if near.len() > 1 {
+                near.sort_unstable();
             }
-            for tied in group.chunk_by(|a, b| value(*a) == value(*b)) {
-                visit(below, tied);
-                below += tied.len();
+            // Values that differ in f64 may have one key: keys keep the order, so only such groups are sorted again.
+            for group in near.chunk_by_mut(|a, b| a >> 32 == b >> 32) {
+                if group.windows(2).any(|pair| matches!(pair, [a, b] if value(*a) != value(*b))) {
+                    group.sort_by(|a, b| value(*a).total_cmp(&value(*b)));
+                }
+                for tied in group.chunk_by(|a, b| value(*a) == value(*b)) {
+                    visit(below, tied);
+                    below += tied.len();
+                }
             }
         }
     }
 }
 
-/// Stands for the count of a value that does not exist.
-pub const MISSING: u32 = u32::MAX;
-
 fn place(keyed: u64) -> usize {
     keyed as u32 as usize
+}
+
+/// Keys that never fall as values rise, for the values that exist: their place between the smallest and the largest in 32
+/// bits, or their order as f32 where that distance isn't finite.
+fn key<T: Copy + Into<f64>>(values: &[T], keyed: &mut Vec<u64>) {
+    let numbers = || values.iter().map(|value| (*value).into());
+    let (low, high) = numbers()
+        .fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), value| (f64::min(low, value), f64::max(high, value)));
+    let scale = f64::from(u32::MAX) / (high - low);
+    let present = (0_u32..).zip(numbers()).filter(|(_, value)| !value.is_nan());
+    let with = |key: u32, place: u32| u64::from(key) << 32 | u64::from(place);
+    if scale.is_finite() && scale > 0.0 {
+        keyed.extend(present.map(|(place, value)| with(((value - low) * scale) as u32, place)));
+    } else {
+        keyed.extend(present.map(|(place, value)| with(order_of(value as f32), place)));
+    }
 }
 
 /// An unsigned number that rises with the float.
@@ -98,12 +134,15 @@ fn order_of(value: f32) -> u32 {
     if bits >> 31 == 1 { !bits } else { bits | 1 << 31 }
 }
 
-/// Sorts by bits 32 to 63, equal ones as they stood: by digits of 11 bits, from the lowest up, which costs a third of
-/// a sort by comparison at 50,000 examples.
-fn sort_by_upper_half(keyed: &mut Vec<u64>, spare: &mut Vec<u64>) {
-    const DIGITS: [u32; 3] = [32, 43, 54];
+/// The digits that are sorted by, 11 bits each; what lies below the lowest is left to small sorts.
+const LOWEST_DIGIT: u32 = 42;
+const DIGITS: [u32; 2] = [LOWEST_DIGIT, LOWEST_DIGIT + 11];
+
+/// Sorts by the upper 22 bits, equal ones as they stood: digit by digit from the lowest, which costs a fraction of a sort by
+/// comparison.
+fn sort_by_digits(keyed: &mut Vec<u64>, spare: &mut Vec<u64>) {
     if keyed.len() < 1024 {
-        keyed.sort_by_key(|key| key >> 32);
+        keyed.sort_unstable();
         return;
     }
     let digit = |key: u64, shift: u32| (key >> shift) as usize & 2047;
@@ -116,9 +155,6 @@ fn sort_by_upper_half(keyed: &mut Vec<u64>, spare: &mut Vec<u64>) {
     spare.clear();
     spare.resize(keyed.len(), 0);
     for (counts, shift) in counts.iter_mut().zip(DIGITS) {
-        if counts.iter().any(|count| *count as usize == keyed.len()) {
-            continue;
-        }
         let mut first = 0;
         for count in counts.iter_mut() {
             (*count, first) = (first, first + *count);
@@ -278,18 +314,18 @@ mod tests {
         #[test]
         fn ranks_are_those_of_counting(values in proptest::collection::vec(-20_i32..20, 0..3000), scale in 1e-9..1e9_f64) {
             let values: Vec<f64> = values.iter().map(|value| if *value == 13 { f64::NAN } else { f64::from(*value) * scale }).collect();
-            let (mut below, mut ranks) = (Vec::new(), Vec::new());
-            Ranker::default().both(&values, &mut below, &mut ranks);
+            let mut standings = Vec::new();
+            Ranker::default().standings(&values, &mut standings);
             let mut sorted: Vec<f64> = values.iter().copied().filter(|value| !value.is_nan()).collect();
             sorted.sort_by(f64::total_cmp);
-            for ((value, rank), below) in values.iter().zip(ranks).zip(below) {
+            for ((value, rank), standing) in values.iter().zip(average_ranks(&values)).zip(standings) {
                 if value.is_nan() {
-                    proptest::prop_assert!(rank.is_nan() && below == MISSING);
+                    proptest::prop_assert!(rank.is_nan() && standing.below == MISSING);
                     continue;
                 }
                 let smaller = sorted.partition_point(|other| other < value);
                 let equal = sorted.partition_point(|other| other <= value) - smaller;
-                proptest::prop_assert_eq!(below as usize, smaller);
+                proptest::prop_assert_eq!(standing, Standing { below: smaller as u32, doubled_rank: (2 * smaller + equal + 1) as u32 });
                 proptest::prop_assert_eq!(rank, smaller as f32 + (equal + 1) as f32 / 2.0);
             }
         }

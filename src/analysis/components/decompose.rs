@@ -21,7 +21,6 @@ pub struct Components {
 #[derive(Debug, Default)]
 pub struct Decomposer {
     ranker: Ranker,
-    ranks: Vec<f32>,
     kept: Vec<f64>,
     /// The normal quantile of each half rank.
     quantiles: Vec<f64>,
@@ -39,8 +38,7 @@ impl Decomposer {
         let mut covariance = DMatrix::zeros(scores, scores);
         for i in 0..scores {
             for j in i..scores {
-                // Normal scores without ties are symmetric about 0; with ties they are not, so the mean goes out here.
-                covariance[(i, j)] = covariance_of(&self.normal[i], &self.normal[j]);
+                covariance[(i, j)] = product(&self.normal[i], &self.normal[j]);
                 covariance[(j, i)] = covariance[(i, j)];
             }
         }
@@ -68,7 +66,7 @@ impl Decomposer {
         }
     }
 
-    /// Each score to the normal: the quantile of (rank - 0.5) / n, over the examples that have all scores.
+    /// Each score to the normal, centred: the quantile of (rank - 0.5) / n, over the examples that have all scores.
     fn transform(&mut self, means: &[Vec<f64>]) {
         let examples = means.first().map_or(0, Vec::len);
         let has_all = |example: &usize| means.iter().all(|score| !score[*example].is_nan());
@@ -84,11 +82,10 @@ impl Decomposer {
                 self.kept.extend(self.complete.iter().map(|place| score[*place]));
                 &self.kept
             };
-            self.ranker.rank(values, &mut self.ranks);
-            normal.clear();
-            normal.extend(
-                self.ranks.iter().map(|rank| self.quantiles.get((2.0 * rank) as usize).copied().unwrap_or(f64::NAN)),
-            );
+            let quantiles = &self.quantiles;
+            let quantile = |doubled: usize| quantiles.get(doubled).copied().unwrap_or(f64::NAN);
+            self.ranker.map(values, f64::NAN, quantile, normal);
+            centre(normal);
         }
     }
 
@@ -107,20 +104,28 @@ impl Decomposer {
     }
 }
 
-/// Divided by n - 1, which no share depends on.
-fn covariance_of(x: &[f64], y: &[f64]) -> f64 {
-    let n = x.len() as f64;
-    let (mean_x, mean_y) = (x.iter().sum::<f64>() / n, y.iter().sum::<f64>() / n);
+/// Sum of products, in eight lanes that the compiler can keep in vector registers.
+fn product(x: &[f64], y: &[f64]) -> f64 {
     let mut lanes = [0.0; 8];
-    for (x, y) in x.chunks(8).zip(y.chunks(8)) {
+    let (x_chunks, y_chunks) = (x.chunks_exact(8), y.chunks_exact(8));
+    let rest: f64 = x_chunks.remainder().iter().zip(y_chunks.remainder()).map(|(x, y)| x * y).sum();
+    for (x, y) in x_chunks.zip(y_chunks) {
         for ((lane, x), y) in lanes.iter_mut().zip(x).zip(y) {
-            *lane += (x - mean_x) * (y - mean_y);
+            *lane += x * y;
         }
     }
-    lanes.iter().sum::<f64>() / (n - 1.0)
+    lanes.iter().sum::<f64>() + rest
 }
 
-/// Eigenvectors of a covariance, largest eigenvalue first, turned so that their coefficients sum to more than 0.
+/// Takes the mean out: normal scores without ties are symmetric about 0, with ties they are not.
+fn centre(values: &mut [f64]) {
+    let mean = values.iter().sum::<f64>() / values.len() as f64;
+    for value in values {
+        *value -= mean;
+    }
+}
+
+/// Eigenvectors of a scatter matrix, largest eigenvalue first, turned so that their coefficients sum to more than 0.
 fn components(covariance: DMatrix<f64>, examples: usize) -> Components {
     let scores = covariance.nrows();
     let none = || Components {

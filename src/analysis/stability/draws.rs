@@ -1,7 +1,7 @@
 //! How much does a ranking change when it is made again from other runs? One draw: two disjoint sets of runs.
 
-use crate::analysis::quantile::quantile_of_counts;
-use crate::analysis::rank::{MISSING, Ranker};
+use crate::analysis::quantile::quantiles_of_counts;
+use crate::analysis::rank::{MISSING, Ranker, Standing};
 use crate::random::Key;
 
 /// Thresholds are whole tenths of a percent.
@@ -54,11 +54,10 @@ fn at(counts: &[u32], percent: f64) -> f64 {
 #[derive(Debug, Default)]
 pub struct Comparer {
     ranker: Ranker,
-    below: [Vec<u32>; 2],
-    ranks: [Vec<f32>; 2],
+    standings: [Vec<Standing>; 2],
     changes: Vec<u32>,
     /// For a count of smaller values: how many thresholds a value with that many below it lies above.
-    passed: Vec<u32>,
+    passed: Vec<u16>,
     passed_for: usize,
 }
 
@@ -68,23 +67,23 @@ impl Comparer {
         for (a, b) in first.iter_mut().zip(second.iter_mut()).filter(|(a, b)| a.is_nan() != b.is_nan()) {
             (*a, *b) = (f64::NAN, f64::NAN);
         }
-        for (values, (below, ranks)) in [first, second].into_iter().zip(self.below.iter_mut().zip(&mut self.ranks)) {
-            self.ranker.both(values, below, ranks);
+        for (values, standings) in [first, second].into_iter().zip(&mut self.standings) {
+            self.ranker.standings(values, standings);
         }
         self.measure()
     }
 
     fn measure(&mut self) -> Change {
-        let [first, second] = &self.ranks;
+        let [first, second] = &self.standings;
         self.changes.clear();
-        // Ranks are multiples of 1/2: twice their difference is whole.
-        let doubled = first.iter().zip(second).filter(|(a, _)| !a.is_nan()).map(|(a, b)| (2.0 * (a - b).abs()) as u32);
-        self.changes.extend(doubled);
+        let present = first.iter().zip(second).filter(|(a, _)| a.below != MISSING);
+        self.changes.extend(present.map(|(a, b)| a.doubled_rank.abs_diff(b.doubled_rank)));
         let examples = self.changes.len();
         self.prepare_thresholds(examples);
-        let share = |changes: &mut [u32], at: f64| quantile_of_counts(changes, at) / (2 * examples) as f64;
         let (changed, above) = self.sides();
-        Change { examples, median: share(&mut self.changes, 0.5), p95: share(&mut self.changes, 0.95), changed, above }
+        let [median, p95] = quantiles_of_counts(&mut self.changes, [0.5, 0.95]);
+        let share = |doubled: f64| doubled / (2 * examples) as f64;
+        Change { examples, median: share(median), p95: share(p95), changed, above }
     }
 
     /// A value lies above the percentile q when more than floor(q (n - 1)) values are smaller: interpolation between two
@@ -99,7 +98,7 @@ impl Comparer {
             while step <= STEPS && step * last / STEPS < below {
                 step += 1;
             }
-            step as u32
+            step as u16
         });
         self.passed = passed.collect();
         self.passed_for = examples;
@@ -107,12 +106,13 @@ impl Comparer {
 
     /// Per threshold: how many examples change side, and how many lie above in both sets together.
     fn sides(&self) -> (Vec<u32>, Vec<u32>) {
-        let [first, second] = &self.below;
+        let [first, second] = &self.standings;
         let mut changes = vec![0_i64; STEPS + 2];
         let mut ends = vec![0_i64; STEPS + 2];
-        let passed = |below: u32| self.passed.get(below as usize).map_or(0, |passed| *passed as usize);
-        for (a, b) in first.iter().zip(second).filter(|(a, _)| **a != MISSING) {
-            let (a, b) = (passed(*a), passed(*b));
+        let passed =
+            |standing: &Standing| self.passed.get(standing.below as usize).map_or(0, |passed| usize::from(*passed));
+        for (a, b) in first.iter().zip(second).filter(|(a, _)| a.below != MISSING) {
+            let (a, b) = (passed(a), passed(b));
             // Between the two counts one lies above and the other does not.
             changes[a.min(b)] += 1;
             changes[a.max(b)] -= 1;
