@@ -88,6 +88,8 @@ pub enum Command {
     Ctl(Ctl),
     /// Answer a question about a study's scores.
     Analyze(Analyze),
+    /// Bring scores that were computed elsewhere into a study.
+    Import(Import),
     /// Measure how fast this machine trains and scores.
     Bench(Bench),
     /// Data sources.
@@ -247,6 +249,46 @@ pub enum Role {
     Val,
     /// The test examples.
     Test,
+}
+
+/// Bring scores that were computed elsewhere into a study.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+[runs, examples] are the runs of a model, [examples] is one number per example of the model. f4 or f8.
+A new folder becomes a study of imported scores. In a trained study, rows belong to the model's finished
+replicates in the order of their numbers; a row has the training examples, or the test examples behind them too.
+
+Examples:
+  diffscope import --dir published --model resnet18 --score forgetting counts.npy
+  diffscope import --dir my-study --model resnet20 --score paper.cscore --direction low cscores.npy")]
+pub struct Import {
+    /// The study's folder; made where there is none.
+    #[arg(long)]
+    pub dir: PathBuf,
+    /// The model that the scores are of: one of the study's, or a new one.
+    #[arg(long, value_name = "LABEL")]
+    pub model: String,
+    /// The score's name.
+    #[arg(long, value_name = "NAME")]
+    pub score: String,
+    /// The difficult end: high or low.
+    #[arg(long, value_enum, default_value_t = Direction::High, hide_possible_values = true)]
+    pub direction: Direction,
+    /// A class number for each example (u1, u2 or u4), for a new folder.
+    #[arg(long, value_name = "FILE.npy")]
+    pub labels: Option<PathBuf>,
+    /// The array, as NumPy saves it.
+    #[arg(value_name = "FILE.npy")]
+    pub file: PathBuf,
+}
+
+/// The difficult end of a score.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Direction {
+    /// Large values are difficult.
+    High,
+    /// Small values are difficult.
+    Low,
 }
 
 /// Measure how fast this machine trains and scores.

@@ -10,10 +10,11 @@ use crate::data::{Examples, Role};
 use crate::nn::kernels::observe_logits;
 use crate::scores::{Record, ScoreSpec, Sizes};
 use crate::store::folder::StudyFolder;
+use crate::store::imported::is_flagged;
 use crate::store::lock;
 use crate::store::record::{ReplicateRecord, STOPPED, State};
-use crate::study::ReplicateId;
 use crate::study::plan::{Plan, ReplicatePlan};
+use crate::study::{ImportedScore, ReplicateId};
 use crate::train::added_scores::replay;
 use crate::train::board::{Board, LiveScores, MarginQuantiles, Progress, ReplicateView, margin_history};
 use crate::train::ensembles::Ensembles;
@@ -111,7 +112,7 @@ pub fn view(folder: &StudyFolder, plan: &Plan, examples: &Examples, mut progress
     follow(&mut progress, &record, stopped);
     let margins = margins_of(folder, &progress, &roles)?;
     let scores = match progress.state {
-        State::Finished => finished(folder, &progress, specs, examples)?,
+        State::Finished => finished(folder, &progress, plan, examples)?,
         _ => recomputed(folder, &progress, specs, examples, (record.observed, &roles))?,
     };
     Ok(ReplicateView { progress, roles, margins: Arc::new(margins), scores: scores.map(Arc::new) })
@@ -123,30 +124,67 @@ fn roles(plan: &Plan, id: &ReplicateId, examples: &Examples) -> Arc<[Role]> {
     plan.map_or_else(Arc::default, |plan| plan.roles(examples.train, examples.len() - examples.train))
 }
 
-/// The stored scores of a finished replicate, in the order of the specs; NaN where one was not stored.
-fn finished(
-    folder: &StudyFolder,
-    progress: &Progress,
-    specs: &[ScoreSpec],
-    examples: &Examples,
-) -> Result<Option<LiveScores>> {
+/// The stored scores of a finished replicate, in the order of the plan's; NaN where one was not stored, and in the whole of an
+/// imported score that is not finite in this run.
+fn finished(folder: &StudyFolder, progress: &Progress, plan: &Plan, examples: &Examples) -> Result<Option<LiveScores>> {
     let dir = folder.replicate(&progress.id);
-    let stored = dir.scores()?.unwrap_or_default().into_iter().map(|score| (score.name, score.values));
+    let stored = dir.scores()?.unwrap_or_default().into_iter().map(|score| (score.name.clone(), score));
     let mut stored: std::collections::HashMap<_, _> = stored.collect();
-    let count = examples.labels.len();
-    let values = specs.iter().map(|spec| match stored.remove(&spec.name) {
-        Some(values) if values.len() == count => Ok(values),
-        Some(values) => Err(Error::file(
+    let count = examples.len();
+    let values = plan.scores.iter().map(|spec| match stored.remove(&spec.name) {
+        Some(score) if spec.is_imported() && is_flagged(&score.conventions) => Ok(vec![f32::NAN; count]),
+        Some(score) if score.values.len() == count => Ok(score.values),
+        Some(score) => Err(Error::file(
             dir.path().join("scores.safetensors"),
-            format!("{} has {} values, the study has {count} examples", spec.name, values.len()),
+            format!("{} has {} values, the study has {count} examples", spec.name, score.values.len()),
         )),
         None => Ok(vec![f32::NAN; count]),
     });
-    let (classes, logits) = dir.final_logits()?;
-    let mut record = Record::default();
-    observe_logits(&logits, &examples.labels, classes, &mut record);
     let values = values.collect::<Result<_>>()?;
+    let mut record = Record::default();
+    if !plan.is_imported(&progress.id.label) {
+        let (classes, logits) = dir.final_logits()?;
+        observe_logits(&logits, &examples.labels, classes, &mut record);
+    }
     Ok(Some(LiveScores { epoch: progress.epochs_done, values, predicted: record.predicted }))
+}
+
+/// What a reader of a model's imported scores must know: runs that have no values of them.
+pub fn left_out(views: &[ReplicateView], plan: &Plan, model: &str) -> Vec<LeftOut> {
+    let runs: Vec<&ReplicateView> = views.iter().filter(|view| counts(view, model)).collect();
+    let imported = plan.imported.iter().filter(|score| score.per_run && score.models.contains_key(model));
+    let without = |score: &ImportedScore| {
+        let place = plan.scores.iter().position(|spec| spec.name == score.name)?;
+        let has_values = |view: &&&ReplicateView| {
+            let values = view.scores.as_ref().and_then(|scores| scores.values.get(place));
+            values.is_some_and(|values| values.iter().any(|value| !value.is_nan()))
+        };
+        let (of, with) = (runs.len(), runs.iter().filter(has_values).count());
+        let (model, score) = (model.to_owned(), score.name.clone());
+        (with < of).then(|| LeftOut { model, score, runs: of - with, of })
+    };
+    imported.filter_map(without).collect()
+}
+
+/// Runs of a model that have no values of an imported score.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LeftOut {
+    /// The model's label.
+    pub model: String,
+    /// The score's name.
+    pub score: String,
+    /// How many runs.
+    pub runs: usize,
+    /// Of how many that count.
+    pub of: usize,
+}
+
+impl std::fmt::Display for LeftOut {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { model, score, runs, of } = self;
+        let reason = "imported with values that are not finite, or trained after the import";
+        write!(f, "{model}: `{score}`: {runs} of {of} runs left out of means ({reason})")
+    }
 }
 
 /// Scores so far of an unfinished replicate, from its stored observations; scores of other passes stay NaN.
@@ -185,15 +223,21 @@ pub struct Study<'a> {
     pub ensembles: &'a Ensembles,
 }
 
+/// Whether a replicate counts among the runs of a model: finished, and every loss was finite.
+fn counts(view: &ReplicateView, model: &str) -> bool {
+    let progress = &view.progress;
+    progress.id.label == model && progress.state == State::Finished && !progress.non_finite
+}
+
 /// The scores of a model over its finished, finite replicates, for the examples of a role: where an example had another role in a
 /// run, the run has no value for it.
 pub fn model_scores(study: Study<'_>, specs: &[ScoreSpec], model: &str, role: Role, train: usize) -> ModelScores {
-    let counts = |view: &&ReplicateView| {
-        let progress = &view.progress;
-        progress.id.label == model && progress.state == State::Finished && !progress.non_finite
-    };
-    let runs: Vec<_> =
-        study.views.iter().filter(counts).filter_map(|view| Some((view, view.scores.as_ref()?))).collect();
+    let runs: Vec<_> = study
+        .views
+        .iter()
+        .filter(|view| counts(view, model))
+        .filter_map(|view| Some((view, view.scores.as_ref()?)))
+        .collect();
     let part = |all: Range<usize>| if role == Role::Test { train..all.end } else { 0..train };
     let score = |(place, spec): (usize, &ScoreSpec)| {
         if spec.is_ensemble() {
@@ -204,17 +248,13 @@ pub fn model_scores(study: Study<'_>, specs: &[ScoreSpec], model: &str, role: Ro
             });
             return ScoreRuns { name: spec.name.clone(), harder: spec.harder(), values };
         }
-        let rows = runs.iter().filter_map(|(view, scores)| {
-            let all = scores.values.get(place)?;
-            let part = part(0..all.len());
-            Some((all.get(part.clone())?, view.roles.get(part)?))
-        });
-        let rows: Vec<_> = rows.collect();
+        // A run that was trained after an import has no such values: its row stays, so that rows are runs.
         let value = |run: usize, example: usize| -> Option<f32> {
-            let (values, roles) = rows.get(run)?;
-            (*roles.get(example)? == role).then(|| values.get(example).copied())?
+            let (view, scores) = runs.get(run)?;
+            let at = part(0..view.roles.len()).start + example;
+            (*view.roles.get(at)? == role).then(|| scores.values.get(place)?.get(at).copied())?
         };
-        let shape = (rows.len(), rows.first().map_or(0, |(values, _)| values.len()));
+        let shape = (runs.len(), runs.first().map_or(0, |(view, _)| part(0..view.roles.len()).len()));
         let values = Array2::from_shape_fn(shape, |(run, example)| value(run, example).unwrap_or(f32::NAN));
         ScoreRuns { name: spec.name.clone(), harder: spec.harder(), values }
     };

@@ -6,9 +6,10 @@ use super::ModelScores;
 use crate::error::did_you_mean;
 use crate::{Error, Result};
 
-/// The name without `@epoch` and settings.
+/// The name without `@epoch` and settings; that of an imported score is one word, whatever is in it.
 pub fn base(name: &str) -> &str {
-    name.split(['@', '.']).next().unwrap_or(name)
+    let base = name.split(['@', '.']).next().unwrap_or(name);
+    if crate::scores::imported::is_own(name) { base } else { name }
 }
 
 /// Places of the wanted scores in `model.scores`, in their order there. Nothing wanted: the first-listed variant of
@@ -68,6 +69,8 @@ mod tests {
     fn the_default_is_the_first_variant_of_each_without_variability() {
         let model = model(&["loss", "variability", "aum.logit", "aum", "el2n@20", "el2n@0"]);
         assert_eq!(scores(&model, &[]).unwrap(), [0, 2, 4]);
+        let imported = self::model(&["paper.loss", "paper.aum"]);
+        assert_eq!(scores(&imported, &[]).unwrap(), [0, 1], "they are no variants of one score");
         let wanted = ["el2n@0", "variability"].map(String::from);
         assert_eq!(scores(&model, &wanted).unwrap(), [1, 5]);
     }

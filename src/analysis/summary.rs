@@ -85,7 +85,8 @@ fn run(input: &Input, options: &Options) -> Result<Answer> {
             Some(model) => spreads(model, &options.scores)?,
             None => Vec::new(),
         };
-        if replicates.finished > 0 {
+        let imported = scores.iter().any(|(_, spread)| spread.n > 0);
+        if replicates.finished > 0 || imported {
             answer.tables.push(score_table(replicates, &options.role, &scores));
         }
         answer.results.push(result(replicates, &scores));
@@ -110,6 +111,9 @@ fn reading(of: &Replicates) -> String {
     let accuracy = mean(&of.test_accuracy);
     let accuracy = if accuracy.is_nan() { String::new() } else { format!(", test accuracy {:.1} %", 100.0 * accuracy) };
     let (model, finished, replicates) = (&of.model, of.finished, of.replicates);
+    if replicates == 0 {
+        return format!("{model}: no replicates, scores of the model alone");
+    }
     let troubles = counted(of.failed, "failed") + &counted(of.non_finite, "non-finite");
     format!("{model}: {finished} of {replicates} replicates finished{troubles}{accuracy}")
 }

@@ -8,7 +8,7 @@ use crate::analysis::summary::Replicates;
 use crate::analysis::{self, Analysis, Answer, Cohort, Input, ModelScores, Options};
 use crate::data::{Examples, Role};
 use crate::error::nearest;
-use crate::results::{self, Study};
+use crate::results::{self, LeftOut, Study};
 use crate::store::folder::StudyFolder;
 use crate::store::record::State;
 use crate::study::Plan;
@@ -31,14 +31,15 @@ pub fn analyze(options: &cli::Analyze) -> Result<Exit> {
         cli::Role::Test => Role::Test,
     };
     let choices = choices(options, analysis, role)?;
-    let mut gathered = Gathered::default();
+    let mut gathered = Gathered { wanted: options.scores.clone(), ..Gathered::default() };
     let study = gathered.add(&options.dir, false, role)?;
     for further in &options.with {
         gathered.add(further, true, role)?;
     }
     gathered.keep(&options.models)?;
     let input = Input { models: &gathered.models, replicates: &gathered.replicates };
-    let answer = (analysis.run)(&input, &choices)?;
+    let mut answer = (analysis.run)(&input, &choices)?;
+    answer.warnings.extend(gathered.left_out());
     if options.json {
         print(&format!("{:#}", answer.envelope(analysis.name, &study)))?;
     } else {
@@ -102,13 +103,17 @@ fn find(name: &str) -> Result<&'static Analysis> {
 struct Gathered {
     models: Vec<ModelScores>,
     replicates: Vec<Replicates>,
+    /// What was left out of them.
+    left_out: Vec<LeftOut>,
+    /// The scores that are asked for; none: all.
+    wanted: Vec<String>,
 }
 
 impl Gathered {
     /// Adds a study's models, `beside` others with its name in front of theirs; gives the study's name.
     fn add(&mut self, dir: &Path, beside: bool, role: Role) -> Result<String> {
         let folder = StudyFolder::open(dir)?;
-        let plan = Plan::new(&folder.record().config, folder.record().train)?;
+        let plan = folder.plan()?;
         let examples = results::examples(&folder)?;
         let (views, ensembles) = (results::views(&folder, &plan, &examples), Ensembles::of(&folder, &plan, &examples));
         if role == Role::Val && views.iter().all(|view| !view.roles.contains(&Role::Val)) {
@@ -117,19 +122,32 @@ impl Gathered {
         }
         let name = plan.config.name.clone();
         let study = Study { views: &views, ensembles: &ensembles };
-        let (mut models, mut replicates) = gather(study, &plan, &examples, role);
+        let (mut models, mut replicates) = gather(study, &plan, &examples, role, &self.wanted);
         for model in &mut replicates {
             model.parameters = parameters(&folder, &views, &model.model);
         }
+        let labels = plan.labels();
+        let mut left_out: Vec<_> = labels.iter().flat_map(|label| results::left_out(&views, &plan, label)).collect();
         if beside {
             let labels = models.iter_mut().map(|model| &mut model.model);
+            let labels = labels.chain(left_out.iter_mut().map(|left_out| &mut left_out.model));
             for label in labels.chain(replicates.iter_mut().map(|model| &mut model.model)) {
                 *label = format!("{name}/{label}");
             }
         }
         self.models.append(&mut models);
         self.replicates.append(&mut replicates);
+        self.left_out.append(&mut left_out);
         Ok(name)
+    }
+
+    /// Runs of the models that have no values of some imported scores, if those are looked at.
+    fn left_out(&self) -> impl Iterator<Item = String> {
+        let asked = |one: &&LeftOut| {
+            let kept = self.models.iter().any(|model| model.model == one.model);
+            kept && (self.wanted.is_empty() || self.wanted.contains(&one.score))
+        };
+        self.left_out.iter().filter(asked).map(ToString::to_string)
     }
 
     /// Keeps the wanted models only; none wanted keeps all.
@@ -146,14 +164,25 @@ impl Gathered {
     }
 }
 
-fn gather(study: Study<'_>, plan: &Plan, examples: &Examples, role: Role) -> (Vec<ModelScores>, Vec<Replicates>) {
-    let labels = || plan.config.models.iter().map(crate::study::config::ModelConfig::label);
+/// Every model's scores of a role, and how its replicates went; what is asked for by name is there, with values or without.
+fn gather(
+    study: Study<'_>,
+    plan: &Plan,
+    examples: &Examples,
+    role: Role,
+    wanted: &[String],
+) -> (Vec<ModelScores>, Vec<Replicates>) {
+    let labels = plan.labels();
     let cohort = Arc::new(cohort(examples, role));
-    let scores = |label| ModelScores {
+    let scores = |label: &String| ModelScores {
         cohort: cohort.clone(),
         ..results::model_scores(study, &plan.scores, label, role, examples.train)
     };
-    (labels().map(scores).collect(), labels().map(|label| counts(study.views, label)).collect())
+    let mut models: Vec<ModelScores> = labels.iter().map(scores).collect();
+    for model in &mut models {
+        drop_foreign(plan, model, wanted);
+    }
+    (models, labels.iter().map(|label| counts(study.views, label)).collect())
 }
 
 /// Who the examples of a role are.
@@ -176,6 +205,12 @@ fn parameters(folder: &StudyFolder, views: &[ReplicateView], label: &str) -> Opt
     records.find_map(|record| Some(record.parameters).filter(|count| *count > 0))
 }
 
+/// Drops the scores that a model cannot have, since they were imported for others or it was imported itself; what is asked for stays.
+fn drop_foreign(plan: &Plan, model: &mut ModelScores, wanted: &[String]) {
+    let ModelScores { model: label, scores, .. } = model;
+    scores.retain(|score| plan.has_score(label, &score.name) || wanted.contains(&score.name));
+}
+
 /// How the replicates of a model went.
 fn counts(views: &[ReplicateView], label: &str) -> Replicates {
     let progress: Vec<_> = views.iter().map(|view| &view.progress).filter(|one| one.id.label == label).collect();
@@ -195,7 +230,7 @@ fn counts(views: &[ReplicateView], label: &str) -> Replicates {
 
 /// The summary of a study that is at hand.
 pub fn summary(study: Study<'_>, plan: &Plan, examples: &Examples) -> Answer {
-    let (models, replicates) = gather(study, plan, examples, Role::Train);
+    let (models, replicates) = gather(study, plan, examples, Role::Train, &[]);
     let input = Input { models: &models, replicates: &replicates };
     answered(&analysis::summary::ANALYSIS, &input)
 }
@@ -209,7 +244,7 @@ pub fn answer_of(
     examples: &Examples,
     label: &str,
 ) -> Answer {
-    let (mut models, mut replicates) = gather(study, plan, examples, Role::Train);
+    let (mut models, mut replicates) = gather(study, plan, examples, Role::Train, &[]);
     models.retain(|model| label.is_empty() || model.model == label);
     replicates.retain(|model| label.is_empty() || model.model == label);
     for model in &mut replicates {
@@ -220,8 +255,9 @@ pub fn answer_of(
 
 /// The correlations of one model's scores, for the screen.
 pub fn correlation_of(study: Study<'_>, plan: &Plan, model: &str, train: usize) -> Answer {
-    let models = [results::model_scores(study, &plan.scores, model, Role::Train, train)];
-    answered(&analysis::correlation::ANALYSIS, &Input { models: &models, replicates: &[] })
+    let mut scores = results::model_scores(study, &plan.scores, model, Role::Train, train);
+    drop_foreign(plan, &mut scores, &[]);
+    answered(&analysis::correlation::ANALYSIS, &Input { models: &[scores], replicates: &[] })
 }
 
 /// An answer with the default options; an error becomes its warning.

@@ -88,11 +88,13 @@ impl Prepared {
     /// A folder that cannot be made, belongs to another study, or holds files that cannot be read.
     pub fn start(&self, jobs: usize, force: bool, stages: StageHook) -> Result<Running> {
         let folder = self.open_folder()?;
+        // What was imported into the folder is shown beside what is trained.
+        let plan = Arc::new((*self.plan).clone().with_imported(&folder.record().imported));
         let examples = Arc::new(Examples::of(&self.dataset));
-        let board = Arc::new(results::board(&folder, &self.plan, &examples));
+        let board = Arc::new(results::board(&folder, &plan, &examples));
         let (told, events) = unbounded();
         let context = Context {
-            plan: self.plan.clone(),
+            plan: plan.clone(),
             dataset: self.dataset.clone(),
             folder: folder.clone(),
             board: board.clone(),
@@ -108,7 +110,7 @@ impl Prepared {
             Ok(outcome)
         });
         let crew = Crew::start(context, jobs, trainer)?;
-        Ok(Running { folder, examples, board, crew, events })
+        Ok(Running { folder, plan, examples, board, crew, events })
     }
 
     /// Refuses a config that would mix two studies in its folder; nothing is written.
@@ -197,6 +199,8 @@ pub fn planned(model: &str, dataset: &Dataset) -> Result<Layout> {
 pub struct Running {
     /// Its folder.
     pub folder: StudyFolder,
+    /// What is trained, and what was imported.
+    pub plan: Arc<Plan>,
     /// Ids, labels and class names.
     pub examples: Arc<Examples>,
     /// What every replicate is doing.
@@ -241,7 +245,7 @@ impl Launch {
             let (here, all) = (prepared.plan.replicates.len(), prepared.plan.config.replicates());
             format!("part {shard}: {here} of {all} replicates are trained here; `diffscope open` shows all")
         }));
-        let Running { folder, examples, board, crew, events } =
+        let Running { folder, plan, examples, board, crew, events } =
             prepared.start(jobs, self.force, Arc::new(|_, _| ()))?;
         if let Err(error) = places::remember_last(folder.path()) {
             // `open` will need the folder's name: no reason to stop a study.
@@ -252,7 +256,7 @@ impl Launch {
             headless::follow(crew, &events, &board, &notes, &out)?;
             false
         } else {
-            let session = screen::session(&folder, &prepared.plan, &examples, &board);
+            let session = screen::session(&folder, &plan, &examples, &board);
             let dataset = Some(prepared.dataset.clone());
             screen::watch(
                 crew,
@@ -261,7 +265,7 @@ impl Launch {
                     dataset,
                     jobs,
                     afresh: self.fresh_allowed,
-                    log: Logs::of(&folder, &prepared.plan).news(),
+                    log: Logs::of(&folder, &plan).news(),
                     notice: (!notes.is_empty()).then(|| notes.join("; ")),
                     ..session
                 },
@@ -272,7 +276,7 @@ impl Launch {
         super::print(&status::closing_text(
             &folder,
             Study { views: &board.snapshot(), ensembles: &board.ensembles() },
-            &prepared.plan,
+            &plan,
             &examples,
             exit,
         ))?;

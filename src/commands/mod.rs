@@ -8,6 +8,7 @@ pub mod demo;
 pub mod detach;
 pub mod disk;
 pub mod fetch;
+pub mod import;
 pub mod launch;
 pub mod logs;
 pub mod open;

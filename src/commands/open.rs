@@ -34,7 +34,7 @@ pub fn open(options: &cli::Open, look: &cli::Screen) -> Result<Exit> {
     };
     let folder = StudyFolder::open(&dir)?;
     let record = folder.record();
-    let plan = Arc::new(Plan::new(&record.config, record.train)?);
+    let plan = Arc::new(folder.plan()?);
     let examples = Arc::new(results::examples(&folder)?);
     let (dataset, missing) = match dataset_of(record, options.data.as_deref()) {
         Ok(dataset) => (Some(Arc::new(dataset)), None),
@@ -78,6 +78,9 @@ pub fn open(options: &cli::Open, look: &cli::Screen) -> Result<Exit> {
 
 /// The study's data, where they are or where they lie now; they must be the same ones.
 fn dataset_of(record: &StudyRecord, moved: Option<&Path>) -> Result<Dataset> {
+    if record.config.is_imported() {
+        return Err(Error::Usage("imported scores come without them".into()));
+    }
     let mut config = record.config.data.clone();
     if let Some(moved) = moved {
         config.path = Some(PathBuf::from(moved));

@@ -9,8 +9,10 @@ use crate::results;
 use crate::results::Study;
 use crate::store::Control;
 use crate::store::folder::StudyFolder;
+use crate::store::imported::DEVICE;
 use crate::store::record::State;
-use crate::study::Plan;
+use crate::study::imported::ImportedRuns;
+use crate::study::{ImportedScore, Plan};
 use crate::train::board::Progress;
 use crate::{Result, VERSION, cli};
 
@@ -20,16 +22,20 @@ use crate::{Result, VERSION, cli};
 /// A folder that is no study, or files in it that cannot be read.
 pub fn status(options: &cli::Status) -> Result<Exit> {
     let folder = StudyFolder::open(&options.dir)?;
-    let plan = Plan::new(&folder.record().config, folder.record().train)?;
+    let plan = folder.plan()?;
     let progress = results::all_progress(&folder, &plan);
     if options.json {
         let value = serde_json::json!({
+            "imported": plan.imported,
             "study": plan.config.name, "version": VERSION, "dir": folder.path(), "jobs": jobs_of(&folder, &progress),
             "replicates": progress.iter().map(as_json).collect::<Vec<_>>(),
         });
         print(&format!("{value:#}"))?;
     } else {
         print(&format!("{}\n{}", plan.config.name, table(&progress).text()))?;
+        if !plan.imported.is_empty() {
+            print(&imported(&plan.imported).text())?;
+        }
         let jobs =
             jobs_of(&folder, &progress).map_or_else(String::new, |jobs| format!("; {jobs} at once in each process"));
         let note = results::examples(&folder).ok().and_then(|examples| examples.note());
@@ -64,7 +70,7 @@ pub fn table(progress: &[Progress]) -> Table {
         vec![
             Cell::Text(progress.id.to_string()),
             Cell::Text(format!("{}{flag}", progress.word())),
-            Cell::Text(format!("{}/{}", progress.epochs_done, progress.epochs)),
+            Cell::Text(epoch(progress)),
             number((progress.state == State::Running).then_some(progress.examples_per_s)),
             number(progress.train_accuracy),
             number(progress.test_accuracy),
@@ -76,6 +82,27 @@ pub fn table(progress: &[Progress]) -> Table {
         title: "Replicates".into(),
         columns: columns.map(str::to_owned).to_vec(),
         rows: progress.iter().map(row).collect(),
+    }
+}
+
+/// How far it is; what was imported has no epochs.
+fn epoch(progress: &Progress) -> String {
+    if progress.device == DEVICE { DEVICE.to_owned() } else { format!("{}/{}", progress.epochs_done, progress.epochs) }
+}
+
+/// A row per imported score and model.
+fn imported(scores: &[ImportedScore]) -> Table {
+    let row = |score: &ImportedScore, label: &str, ImportedRuns { runs, non_finite }: &ImportedRuns| {
+        let runs = if score.per_run { runs.to_string() } else { "one for the model".to_owned() };
+        let flagged: Vec<String> = non_finite.iter().map(|index| format!("{index:03}")).collect();
+        let cells = [score.name.clone(), score.harder.name().to_owned(), label.to_owned(), runs, flagged.join(" ")];
+        cells.map(Cell::Text).to_vec()
+    };
+    let rows = scores.iter().flat_map(|score| score.models.iter().map(move |(label, runs)| row(score, label, runs)));
+    Table {
+        title: "Imported scores (runs that are not finite are left out of means)".into(),
+        columns: ["score", "harder", "model", "runs", "not finite"].map(str::to_owned).to_vec(),
+        rows: rows.collect(),
     }
 }
 
@@ -93,7 +120,7 @@ pub fn closing_text(folder: &StudyFolder, study: Study<'_>, plan: &Plan, example
     let progress: Vec<Progress> = study.views.iter().map(|view| view.progress.clone()).collect();
     let dir = folder.path().display();
     let mut text = format!("{}\n{}\n", table(&progress).text(), counts(&progress));
-    let (here, all) = (plan.replicates.len(), plan.config.replicates());
+    let (here, all) = (plan.trained(), plan.config.replicates());
     if here < all {
         let _ = writeln!(
             text,
@@ -103,7 +130,7 @@ pub fn closing_text(folder: &StudyFolder, study: Study<'_>, plan: &Plan, example
     if let Some(note) = examples.note() {
         let _ = writeln!(text, "{note}");
     }
-    if progress.iter().any(|progress| progress.state == State::Finished) {
+    if progress.iter().any(|progress| progress.state == State::Finished) || !plan.imported.is_empty() {
         let answer = super::analyze::summary(study, plan, examples);
         for table in &answer.tables {
             let _ = write!(text, "\n{}", table.text());

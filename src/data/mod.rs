@@ -28,7 +28,7 @@ pub use sources::{data_home, load};
 pub const MOST_PIXELS_A_SIDE: usize = 512;
 
 /// Channels, height and width of an image.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct ImageShape {
     /// 1 (grey) or 3 (red, green, blue planes).
     pub channels: usize,

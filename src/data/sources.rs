@@ -62,7 +62,7 @@ pub static SOURCES: [Source; 6] = [
 ];
 
 /// Sources that are planned.
-const LATER: [&str; 6] = ["svhn", "folder", "csv", "npy", "hub", "imported"];
+const LATER: [&str; 5] = ["svhn", "folder", "csv", "npy", "hub"];
 
 /// The source of a name.
 ///
@@ -80,6 +80,10 @@ pub fn find(name: &str) -> Result<&'static Source, String> {
     }
     let names = SOURCES.iter().map(|source| source.name);
     let known = names.clone().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+    if name == crate::study::imported::SOURCE {
+        let reason = "holds scores from elsewhere and nothing to train on; `diffscope import` makes such a study";
+        return Err(format!("`{name}` {reason}; the sources are {known}"));
+    }
     if LATER.contains(&name) {
         return Err(format!("`{name}` is not yet in this version; there are {known}"));
     }
@@ -172,6 +176,7 @@ mod tests {
 
     #[test]
     fn planned_sources_are_not_yet_there_and_typos_get_the_nearest_name() {
+        assert!(find("imported").unwrap_err().contains("`diffscope import`"));
         for name in LATER {
             assert!(find(name).unwrap_err().contains("not yet in this version"), "{name}");
         }

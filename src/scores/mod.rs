@@ -17,6 +17,7 @@ mod first_learned;
 mod forgetting;
 mod grand;
 mod holdout_retraining;
+pub mod imported;
 mod input_margin;
 mod learned;
 mod loss;
@@ -75,7 +76,8 @@ pub static REGISTRY: &[&ScoreKind] = &[
 ];
 
 /// Which end of a score is the difficult one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Harder {
     /// Large values are hard.
     High,
@@ -110,6 +112,8 @@ pub enum Kind {
     Pass,
     /// From the final networks of all replicates of a model: one number per example.
     Ensemble,
+    /// From elsewhere: the study folder holds the numbers.
+    Imported,
 }
 
 /// What of a study decides which scores it can give.

@@ -22,13 +22,20 @@ pub struct ScoreSpec {
 
 impl PartialEq for ScoreSpec {
     fn eq(&self, other: &Self) -> bool {
-        self.name == other.name && self.settings == other.settings && self.observe == other.observe
+        let alike = self.name == other.name && std::ptr::eq(self.kind, other.kind);
+        alike && self.settings == other.settings && self.observe == other.observe
     }
 }
 
 impl ScoreSpec {
     fn new(kind: &'static ScoreKind, settings: Settings, observe: Observe) -> Self {
         Self { name: settings.full_name(kind), kind, settings, observe }
+    }
+
+    /// A score that was computed elsewhere; `per_run` as opposed to one number per example of a model.
+    pub fn imported(name: &str, harder: Harder, per_run: bool) -> Self {
+        let kind = super::imported::kind(harder, per_run);
+        Self { name: name.to_owned(), kind, settings: Settings::default(), observe: Observe::default() }
     }
 
     /// The name without settings.
@@ -61,6 +68,16 @@ impl ScoreSpec {
         self.kind.ensemble.is_some()
     }
 
+    /// Whether each replicate computes it while it trains.
+    pub fn is_observed(&self) -> bool {
+        !self.is_ensemble() && !self.is_imported()
+    }
+
+    /// Whether it was computed elsewhere: nothing here can compute it again.
+    pub fn is_imported(&self) -> bool {
+        self.kind.kind == Kind::Imported
+    }
+
     /// An ensemble score's values, `inside` or outside as [`EnsembleScore::compute`](super::ensemble::EnsembleScore::compute)
     /// says; none of a score that is no such.
     pub fn consensus(&self, ensemble: &Ensemble<'_>, inside: bool) -> Option<Consensus> {
@@ -86,6 +103,7 @@ impl ScoreSpec {
     pub fn conventions(&self, timetable: &Timetable) -> serde_json::Value {
         let observations = match (self.kind.kind, self.observe) {
             (Kind::Ensemble, _) => "the final networks of all replicates: eval mode, plain input",
+            (Kind::Imported, _) => "computed elsewhere",
             (Kind::Pass, _) => "a pass of its own: eval mode, plain input",
             (Kind::Trajectory, Observe::Minibatch) => "minibatch: train mode, augmented input, once per epoch",
             (Kind::Trajectory, Observe::Sweep) => "sweep: eval mode, plain input, after each epoch",

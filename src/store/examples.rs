@@ -1,7 +1,7 @@
 //! Which example is which: `examples.parquet`, the training examples, then the test examples.
 //!
 //! Columns `id` (int64), `label` and `given_label` (int32; they differ where label noise was injected), `split`
-//! (`train` or `test`) and `source` (text), all required. The footer holds a digest of the file: the parquet crate
+//! (`train` or `test`) and `source` (text), all required; where labels are unknown, they are all -1. The footer holds a digest of the file: the parquet crate
 //! panics on some damaged files, so none reaches it.
 
 use std::fs::File;
@@ -43,15 +43,17 @@ const SEAL: &str = "diffscope-blake3:";
 const UNSEALED: [u8; 64] = [b'0'; 64];
 /// Values decoded at a time: what a file claims to hold is not taken on trust.
 const BATCH: usize = 8192;
+/// The label of every example where labels are unknown.
+const UNKNOWN: i32 = -1;
 
 /// The examples of a study by position: the training examples first.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ExampleTable {
     /// Stable id of each example.
     pub ids: Vec<u32>,
-    /// Label of each example, as the source has it.
+    /// Label of each example, as the source has it; empty where labels are unknown.
     pub labels: Vec<u16>,
-    /// Label that training used.
+    /// Label that training used; empty where labels are unknown.
     pub given_labels: Vec<u16>,
     /// How many are training examples.
     pub train: usize,
@@ -84,7 +86,8 @@ impl ExampleTable {
     /// Writes the table, atomically.
     pub fn write(&self, path: &Path) -> Result<()> {
         let count = self.len();
-        if self.labels.len() != count || self.given_labels.len() != count || self.train > count {
+        let fits = |labels: &[u16]| labels.is_empty() || labels.len() == count;
+        if !fits(&self.labels) || self.given_labels.len() != self.labels.len() || self.train > count {
             return Err(Error::file(path, format!("the columns of {count} examples differ in length")));
         }
         let bytes = self.encode().map_err(|error| Error::file(path, error.to_string()))?;
@@ -102,7 +105,10 @@ impl ExampleTable {
         let schema = Arc::new(parse_message_type(SCHEMA)?);
         let mut writer = SerializedFileWriter::new(&mut bytes, schema, Arc::new(properties))?;
         let mut group = writer.next_row_group()?;
-        let labels = |labels: &[u16]| labels.iter().copied().map(i32::from).collect::<Vec<_>>();
+        let labels = |labels: &[u16]| match labels {
+            [] => vec![UNKNOWN; self.len()],
+            known => known.iter().copied().map(i32::from).collect::<Vec<_>>(),
+        };
         let (train, test) = (ByteArray::from("train"), ByteArray::from("test"));
         let split = |position| if position < self.train { train.clone() } else { test.clone() };
         put::<Int64Type>(&mut group, &self.ids.iter().copied().map(i64::from).collect::<Vec<_>>())?;
@@ -126,8 +132,13 @@ impl ExampleTable {
     pub fn read(path: &Path) -> Result<Self> {
         let bad = |reason: &str| Error::file(path, format!("not the examples of a study: {reason}"));
         let columns = Columns::read(path)?;
-        let labels =
-            |values: Vec<i32>| values.into_iter().map(u16::try_from).collect::<std::result::Result<Vec<_>, _>>();
+        let count = columns.ids.len();
+        let labels = |mut values: Vec<i32>| {
+            if values.len() == count && values.iter().all(|label| *label == UNKNOWN) {
+                values.clear();
+            }
+            values.into_iter().map(u16::try_from).collect::<std::result::Result<Vec<_>, _>>()
+        };
         let ids = columns.ids.into_iter().map(u32::try_from).collect::<std::result::Result<Vec<_>, _>>();
         let train = columns.splits.iter().take_while(|split| split.data() == b"train").count();
         if columns.splits.iter().skip(train).any(|split| split.data() != b"test") {
@@ -145,8 +156,9 @@ impl ExampleTable {
             train,
             source: source.to_owned(),
         };
-        let lengths = [examples.labels.len(), examples.given_labels.len(), columns.splits.len(), columns.sources.len()];
-        if lengths.iter().any(|length| *length != examples.len()) {
+        let fits = |labels: &[u16]| labels.is_empty() || labels.len() == count;
+        let alike = examples.given_labels.len() == examples.labels.len() && fits(&examples.labels);
+        if !alike || columns.splits.len() != count || columns.sources.len() != count {
             return Err(bad("its columns differ in length"));
         }
         Ok(examples)
@@ -278,6 +290,14 @@ mod tests {
         }
         ExampleTable::default().write(&path).unwrap();
         assert_eq!(ExampleTable::read(&path).unwrap(), ExampleTable::default());
+    }
+
+    #[test]
+    fn unknown_labels_stay_unknown() {
+        let (_folder, path) = place();
+        let unknown = ExampleTable { labels: vec![], given_labels: vec![], ..examples(7) };
+        unknown.write(&path).unwrap();
+        assert_eq!(ExampleTable::read(&path).unwrap(), unknown);
     }
 
     #[test]

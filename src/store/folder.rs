@@ -9,7 +9,7 @@ use super::record::ReplicateRecord;
 use super::replicate::ReplicateDir;
 use super::{atomic, differences};
 use crate::data::{Dataset, ImageShape, Normalisation};
-use crate::study::{Config, ReplicateId, validate};
+use crate::study::{Config, ImportedScore, Plan, ReplicateId, imported, validate};
 use crate::{Error, NUMERICS, Result, VERSION};
 
 /// `study.toml`: what the study was made with.
@@ -29,12 +29,21 @@ pub struct StudyRecord {
     pub train: usize,
     /// Number of test examples.
     pub test: usize,
-    /// Shape of every image.
+    /// Shape of every image; left out where there are no images.
+    #[serde(default, skip_serializing_if = "is_default")]
     pub shape: ImageShape,
-    /// How pixels are normalised.
+    /// How pixels are normalised; left out where there are none.
+    #[serde(default, skip_serializing_if = "is_default")]
     pub normalisation: Normalisation,
     /// The config, every default written out.
     pub config: Config,
+    /// Scores that came from elsewhere.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub imported: Vec<ImportedScore>,
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
 impl StudyRecord {
@@ -51,6 +60,24 @@ impl StudyRecord {
             shape: data.shape,
             normalisation: data.normalisation.clone(),
             config: config.clone(),
+            imported: Vec::new(),
+        }
+    }
+
+    /// The record of a new study whose scores come from elsewhere, on so many training examples.
+    pub fn imported(name: &str, train: usize, class_names: Vec<String>) -> Self {
+        Self {
+            diffscope: VERSION.to_owned(),
+            numerics: NUMERICS,
+            source: imported::SOURCE.to_owned(),
+            data_digest: String::new(),
+            class_names,
+            train,
+            test: 0,
+            shape: ImageShape::default(),
+            normalisation: Normalisation::default(),
+            config: Config::imported(name),
+            imported: Vec::new(),
         }
     }
 
@@ -109,6 +136,7 @@ impl StudyFolder {
                 return made;
             }
         }
+        let _lock = super::imported::lock(path);
         let mut study = Self::open(path)?;
         study.update(record)?;
         Ok(study)
@@ -134,7 +162,8 @@ impl StudyFolder {
             Error::file(&file, format!("line {line}: {}", error.message().trim_end()))
         })?;
         // The labels become paths: a config that was changed by hand is trusted no more than a new one.
-        validate::check(&record.config).map_err(|problem| Error::file(&file, problem.to_string()))?;
+        validate::check_record(&record.config, &record.imported)
+            .map_err(|problem| Error::file(&file, problem.to_string()))?;
         Ok(Self { path: path.to_path_buf(), record })
     }
 
@@ -177,6 +206,7 @@ impl StudyFolder {
         for (name, settings) in &self.record.config.scores {
             record.config.scores.entry(name.clone()).or_insert_with(|| settings.clone());
         }
+        record.imported.clone_from(&self.record.imported);
         self.record = record;
         atomic::remove_leftovers(&self.path)?;
         self.write_record()
@@ -187,13 +217,25 @@ impl StudyFolder {
     /// # Errors
     /// `Error::Usage` with every difference that would mix results.
     pub fn check(&self, record: &StudyRecord) -> Result<()> {
+        let here = self.path.display();
+        if self.record.config.is_imported() {
+            let reason = "this study holds imported scores alone, there is nothing to train; use another --dir";
+            return Err(Error::Usage(format!("{here}: {reason}")));
+        }
+        let foreign = imported::labels(&self.record.imported, &self.record.config);
+        let taken = record.config.models.iter().find(|model| foreign.iter().any(|(label, _)| label == model.label()));
+        if let Some(model) = taken {
+            let label = model.label();
+            let reason = format!("`{label}` has imported scores here; give the model another label");
+            return Err(Error::Usage(format!("{here}: {reason}")));
+        }
         let lines = differences::between(&self.record, record);
         if lines.is_empty() {
             return Ok(());
         }
-        let (place, lines) = (self.path.display(), lines.join("\n  "));
+        let lines = lines.join("\n  ");
         let advice = "this study was made with other settings; use another --dir for";
-        Err(Error::Usage(format!("{place}: {advice}\n  {lines}")))
+        Err(Error::Usage(format!("{here}: {advice}\n  {lines}")))
     }
 
     /// Where the study lies.
@@ -204,6 +246,20 @@ impl StudyFolder {
     /// What the study was made with.
     pub fn record(&self) -> &StudyRecord {
         &self.record
+    }
+
+    /// The whole plan of the study, with what was imported: all that can be looked at.
+    ///
+    /// # Errors
+    /// As [`Plan::new`].
+    pub fn plan(&self) -> Result<Plan> {
+        Ok(Plan::new(&self.record.config, self.record.train)?.with_imported(&self.record.imported))
+    }
+
+    /// Goes on with other imported scores.
+    pub(super) fn set_imported(&mut self, imported: Vec<ImportedScore>) -> Result<()> {
+        self.record.imported = imported;
+        self.write_record()
     }
 
     /// Writes `examples.parquet`.
@@ -225,6 +281,11 @@ impl StudyFolder {
     /// Where the scores over a model's replicates lie.
     pub fn ensemble(&self, label: &str) -> PathBuf {
         self.path.join("ensemble").join(format!("{label}.safetensors"))
+    }
+
+    /// Where a model's imported scores lie that have one number per example.
+    pub fn imported_ensemble(&self, label: &str) -> PathBuf {
+        self.path.join("ensemble").join("imported").join(format!("{label}.safetensors"))
     }
 
     /// The folder of a replicate, whether it is there or not.
@@ -304,6 +365,7 @@ mod tests {
             shape: ImageShape { channels: 1, height: 28, width: 28 },
             normalisation: Normalisation { mean: vec![0.286_040_5], std: vec![1.0 / 3.0] },
             config: toml::from_str(config).unwrap(),
+            imported: Vec::new(),
         }
     }
 

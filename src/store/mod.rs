@@ -9,6 +9,7 @@ pub mod control;
 pub mod differences;
 pub mod examples;
 pub mod folder;
+pub mod imported;
 pub mod jsonl;
 pub mod lock;
 pub mod npy;

@@ -19,7 +19,8 @@ pub struct Config {
     pub name: String,
     /// What is trained on.
     pub data: DataConfig,
-    /// How it is trained.
+    /// How it is trained; left out where all scores were computed elsewhere.
+    #[serde(default, skip_serializing_if = "TrainConfig::is_default")]
     pub train: TrainConfig,
     /// The models and how many replicates of each.
     #[serde(rename = "model", default)]
@@ -139,6 +140,32 @@ const fn default_checkpoint_seconds() -> u64 {
     60
 }
 
+impl Default for TrainConfig {
+    fn default() -> Self {
+        Self {
+            epochs: None,
+            steps: None,
+            batch_size: BatchSize::default(),
+            optimizer: Optimizer::default(),
+            augment: Augment::default(),
+            loss: Loss::default(),
+            precision: None,
+            observe: Observe::default(),
+            observe_every: None,
+            norm_init: NormInit::default(),
+            checkpoint_seconds: default_checkpoint_seconds(),
+            seed: 0,
+        }
+    }
+}
+
+impl TrainConfig {
+    /// Whether nothing is said about training.
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
 /// `[[model]]`: an architecture, how often, and what differs from `[train]` for it.
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
@@ -177,6 +204,23 @@ pub struct ModelConfig {
 }
 
 impl ModelConfig {
+    /// A model of which nothing but the name is known.
+    pub fn named(name: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            label: None,
+            replicates: 0,
+            epochs: None,
+            steps: None,
+            batch_size: None,
+            observe_every: None,
+            holdout: None,
+            optimizer: None,
+            augment: None,
+            loss: None,
+        }
+    }
+
     /// The label, or the name where there is none.
     pub fn label(&self) -> &str {
         self.label.as_deref().unwrap_or(&self.name)
@@ -200,6 +244,25 @@ impl Config {
             holdout: model.holdout.or(self.data.holdout).unwrap_or(0.0),
             retrain: self.data.retrain.map_or(0.0, |retrain| retrain.fraction),
         }
+    }
+
+    /// What the folder of a study says whose scores were all computed elsewhere.
+    pub fn imported(name: &str) -> Self {
+        let data = DataConfig {
+            source: super::imported::SOURCE.to_owned(),
+            path: None,
+            limit: None,
+            label_noise: None,
+            holdout: None,
+            retrain: None,
+        };
+        let train = TrainConfig::default();
+        Self { name: name.to_owned(), data, train, models: Vec::new(), scores: toml::Table::new() }
+    }
+
+    /// Whether all scores of the study were computed elsewhere.
+    pub fn is_imported(&self) -> bool {
+        self.data.source == super::imported::SOURCE
     }
 
     /// Reads a config file and applies `--set key=value` to it.

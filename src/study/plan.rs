@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::config::{Config, Length, ModelConfig, Recipe};
+use super::imported::ImportedScore;
 use super::timetable::Timetable;
 use crate::data::{self, HeldOut, Role};
 use crate::random::Key;
@@ -42,6 +43,25 @@ pub struct ReplicatePlan {
 }
 
 impl ReplicatePlan {
+    fn of(config: &Config, model: &ModelConfig, index: u32, train: usize) -> Self {
+        let recipe = config.train.recipe(model);
+        let (label, held_out) = (model.label().to_owned(), config.held_out(model));
+        Self {
+            id: ReplicateId { label: label.clone(), index },
+            model: model.name.clone(),
+            key: Key { study_seed: config.train.seed, label, index },
+            timetable: Timetable::new(&recipe, held_out.trained(train)),
+            held_out,
+            recipe,
+        }
+    }
+
+    /// A run that is known by its scores alone: it was never trained here, and holds nothing out.
+    pub(super) fn imported(config: &Config, model: &ModelConfig, index: u32) -> Self {
+        let plan = Self::of(config, model, index, 0);
+        Self { held_out: HeldOut::default(), timetable: Timetable::default(), ..plan }
+    }
+
     /// The role of every example of a data set of `train` training and `test` test examples.
     pub fn roles(&self, train: usize, test: usize) -> Arc<[Role]> {
         data::roles::roles(train, test, self.held_out, self.key.study_seed, self.key.index).into()
@@ -91,8 +111,10 @@ pub struct Plan {
     pub config: Config,
     /// All replicates: index by index, the models in turn, so that early results compare the models.
     pub replicates: Vec<ReplicatePlan>,
-    /// Every score that the study computes, in the registry's order.
+    /// Every score that the study has: those that it computes, in the registry's order, then those from elsewhere.
     pub scores: Vec<ScoreSpec>,
+    /// Scores from elsewhere; they follow the computed ones in `scores`.
+    pub imported: Vec<ImportedScore>,
 }
 
 impl Plan {
@@ -101,7 +123,9 @@ impl Plan {
     /// # Errors
     /// `Error::Usage` where a score is unknown or cannot be had with this config, or nothing is left to train on.
     pub fn new(config: &Config, train: usize) -> Result<Self> {
-        let scores = crate::scores::resolve(&config.scores, config.conditions())?;
+        // Where nothing is trained, nothing is computed.
+        let computed = || crate::scores::resolve(&config.scores, config.conditions());
+        let scores = if config.is_imported() { Vec::new() } else { computed()? };
         for model in &config.models {
             if config.held_out(model).trained(train) == 0 {
                 let reason = format!("nothing of {train} training examples is left for {}", model.label());
@@ -113,9 +137,9 @@ impl Plan {
             .flat_map(|index| {
                 config.models.iter().filter(move |model| index < model.replicates).map(move |m| (m, index))
             })
-            .map(|(model, index)| Self::replicate(config, model, index, train))
+            .map(|(model, index)| ReplicatePlan::of(config, model, index, train))
             .collect();
-        Ok(Self { config: config.clone(), replicates, scores })
+        Ok(Self { config: config.clone(), replicates, scores, imported: Vec::new() })
     }
 
     /// Keeps the replicates of one part. Each model's replicates go to the parts in turn, each model beginning with the
@@ -153,19 +177,6 @@ impl Plan {
         let scores = self.scores.iter().filter_map(|spec| spec.warning(timetable));
         warnings.extend(scores.map(|warning| format!("{label}: {warning}")));
         warnings
-    }
-
-    fn replicate(config: &Config, model: &ModelConfig, index: u32, train: usize) -> ReplicatePlan {
-        let recipe = config.train.recipe(model);
-        let (label, held_out) = (model.label().to_owned(), config.held_out(model));
-        ReplicatePlan {
-            id: ReplicateId { label: label.clone(), index },
-            model: model.name.clone(),
-            key: Key { study_seed: config.train.seed, label, index },
-            timetable: Timetable::new(&recipe, held_out.trained(train)),
-            held_out,
-            recipe,
-        }
     }
 }
 

@@ -3,9 +3,13 @@
 use super::config::{
     Augment, BatchSize, Config, DataConfig, LabelNoise, Length, NoiseKind, Observe, Optimizer, TrainConfig,
 };
+use super::imported::{ImportedRuns, ImportedScore};
 use toml::de::{DeArray, DeTable};
 
 use crate::Error;
+
+/// Replicates of one model, trained or imported.
+pub const MOST_RUNS: u32 = 10_000;
 
 /// A value that cannot be: the dotted key and the reason.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -77,6 +81,51 @@ pub fn check(config: &Config) -> Result<(), Problem> {
     check_models(config)?;
     check_held_out(config)?;
     check_scores(config)
+}
+
+/// Checks the config in a study's folder: one whose scores were all computed elsewhere has a name and nothing to train.
+///
+/// # Errors
+/// The first problem, with its key.
+pub fn check_record(config: &Config, imported: &[ImportedScore]) -> Result<(), Problem> {
+    if config.is_imported() {
+        check_name("name", &config.name)?;
+        if *config != Config::imported(&config.name) {
+            return Err(Problem::new(
+                "data.source",
+                "`imported` scores have no training, models or scores of their own",
+            ));
+        }
+    } else {
+        check(config)?;
+    }
+    for score in imported {
+        check_imported(score).map_err(|reason| Problem::new("imported", reason))?;
+    }
+    Ok(())
+}
+
+/// Checks what becomes a path, and what a plan multiplies.
+fn check_imported(score: &ImportedScore) -> Result<(), String> {
+    crate::scores::imported::check_name(&score.name)?;
+    for (label, ImportedRuns { runs, .. }) in &score.models {
+        check_label(label)?;
+        if *runs > MOST_RUNS || (*runs > 0) != score.per_run {
+            return Err(format!(
+                "`{}` of `{label}`: {runs} runs; at most {MOST_RUNS}, and none without `per_run`",
+                score.name
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// Checks a model's label.
+///
+/// # Errors
+/// What a label looks like.
+pub fn check_label(label: &str) -> Result<(), String> {
+    check_name("label", label).map_err(|problem| problem.reason)
 }
 
 /// Entry by entry, so that the problem has its line: entries of different scores cannot contradict each other.
@@ -231,8 +280,9 @@ fn check_models(config: &Config) -> Result<(), Problem> {
         let key = |field: &str| format!("model.{index}.{field}");
         crate::models::parse(&model.name).map_err(|reason| Problem::new(key("name"), reason))?;
         check_name(&key("label"), model.label())?;
-        if !(1..=10_000).contains(&model.replicates) {
-            return Err(Problem::new(key("replicates"), "must be at least 1 (and at most 10000)"));
+        if !(1..=MOST_RUNS).contains(&model.replicates) {
+            let reason = format!("must be at least 1 (and at most {MOST_RUNS})");
+            return Err(Problem::new(key("replicates"), reason));
         }
         if config.models.iter().take(index).any(|other| other.label() == model.label()) {
             let reason = format!("`{}` stands twice; give one of them another label", model.label());

@@ -78,7 +78,7 @@ fn fill_one(dir: &ReplicateDir, specs: &[ScoreSpec], plan: &ReplicatePlan, datas
     // Files that cannot be read are that replicate's failure, told when it is shown.
     let Ok(Some(record)) = dir.record() else { return Ok(()) };
     let (true, Ok(Some(mut stored))) = (record.state == State::Finished, dir.scores()) else { return Ok(()) };
-    let lacks = |spec: &&ScoreSpec| !spec.is_ensemble() && stored.iter().all(|score| score.name != spec.name);
+    let lacks = |spec: &&ScoreSpec| spec.is_observed() && stored.iter().all(|score| score.name != spec.name);
     let missing: Vec<&ScoreSpec> = specs.iter().filter(lacks).collect();
     if missing.is_empty() {
         return Ok(());

@@ -88,7 +88,7 @@ pub(super) fn restore<K: Kernels>(run: &mut Run<'_, K>, rows_are_there: bool) ->
 fn restore_scores<K: Kernels>(run: &mut Run<'_, K>, rows: u32, saved: Vec<(String, Vec<f64>)>) -> Result<()> {
     let mut saved: HashMap<String, Vec<f64>> = saved.into_iter().collect();
     let specs = run.life.context.plan.scores.iter().zip(&mut run.observers);
-    for (spec, observer) in specs.filter(|(spec, _)| !spec.is_ensemble()) {
+    for (spec, observer) in specs.filter(|(spec, _)| spec.is_observed()) {
         if !saved.keys().any(|key| key.rsplit_once('/').is_some_and(|(name, _)| name == spec.name)) {
             let labels = &run.life.context.dataset.labels;
             added_scores::replay(std::slice::from_mut(observer), &run.life.dir, &run.observations, rows, labels)?;
@@ -127,7 +127,7 @@ pub(super) fn finish<K: Kernels>(run: &mut Run<'_, K>) -> Result<(), Stop> {
     let classes = dataset.classes();
     run.life.dir.write_final_logits(classes, &run.buffers.logits)?;
     run.stage(Stage::FinalLogits);
-    let specs = run.life.context.plan.scores.iter().zip(&run.observers).filter(|(spec, _)| !spec.is_ensemble());
+    let specs = run.life.context.plan.scores.iter().zip(&run.observers).filter(|(spec, _)| spec.is_observed());
     let scores = specs.map(|(spec, observer)| StoredScore {
         name: spec.name.clone(),
         values: observer.values(),

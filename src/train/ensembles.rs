@@ -13,6 +13,7 @@ use crate::scores::ensemble::{Consensus, Ensemble, Member};
 use crate::store::StudyFolder;
 use crate::store::record::State;
 use crate::store::tensors::{self, Contents, Tensor};
+use crate::study::ImportedScore;
 use crate::study::plan::{Plan, ReplicatePlan};
 use crate::{Error, Result};
 
@@ -38,6 +39,9 @@ impl Ensembles {
             // What is wrong with a replicate's files is told where it is shown.
             let _ = ensembles.refresh(folder, plan, examples, model.label());
         }
+        for label in plan.labels() {
+            ensembles.read_imported(folder, plan, examples.len(), &label);
+        }
         ensembles
     }
 
@@ -46,7 +50,8 @@ impl Ensembles {
     /// # Errors
     /// A finished replicate's file that cannot be read.
     pub fn refresh(&mut self, folder: &StudyFolder, plan: &Plan, examples: &Examples, label: &str) -> Result<()> {
-        let specs: Vec<&ScoreSpec> = plan.scores.iter().filter(|spec| spec.is_ensemble()).collect();
+        let specs: Vec<&ScoreSpec> =
+            plan.scores.iter().filter(|spec| spec.is_ensemble() && !spec.is_imported()).collect();
         if specs.is_empty() || examples.labels.is_empty() {
             return Ok(());
         }
@@ -54,6 +59,25 @@ impl Ensembles {
             self.scores.insert((label.to_owned(), name), sides);
         }
         Ok(())
+    }
+
+    /// Reads what was imported for a model. Nobody knows the roles behind it: it is shown for all of them.
+    fn read_imported(&mut self, folder: &StudyFolder, plan: &Plan, examples: usize, label: &str) {
+        let has = |score: &&ImportedScore| !score.per_run && score.models.contains_key(label);
+        let mut wanted = plan.imported.iter().filter(has).peekable();
+        if wanted.peek().is_none() {
+            return;
+        }
+        // A damaged file has no values; `status` says that it cannot be read.
+        let Ok(mut contents) = tensors::read(&folder.imported_ensemble(label)) else { return };
+        for score in wanted {
+            let values = contents.tensors.remove(&score.name).and_then(|tensor| tensor.values.into_f32());
+            let Some(mut values) = values.filter(|values| values.len() == examples) else { continue };
+            values.iter_mut().filter(|value| value.is_infinite()).for_each(|value| *value = f32::NAN);
+            let consensus = Consensus { counts: vec![0; values.len()], values };
+            let sides = Sides { inside: consensus.clone(), outside: consensus };
+            self.scores.insert((label.to_owned(), score.name.clone()), sides);
+        }
     }
 
     /// A score of a model, as replicates say it in which the examples have a role.

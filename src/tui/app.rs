@@ -90,6 +90,9 @@ impl LogLine {
 /// The runs behind a summary: epochs done, and whether a loss was non-finite.
 type Behind = Vec<(ReplicateId, u32, bool)>;
 
+/// The model of a summary and its runs: there may be none.
+type AskedSummary = (String, Behind);
+
 /// Best and worst ranks of all examples by one score, with the model's label and the score's place.
 type RankRanges = (String, usize, Arc<Vec<(u32, u32)>>);
 
@@ -142,8 +145,8 @@ pub struct App {
     /// Rows of the page last drawn.
     pub page: usize,
     version: Option<u64>,
-    asked_summary: Behind,
-    asked_ranges: Option<(String, usize, Behind)>,
+    asked_summary: Option<AskedSummary>,
+    asked_ranges: Option<(usize, AskedSummary)>,
     rank_ranges: Option<RankRanges>,
     asked_story: Option<(usize, Vec<(ReplicateId, u32)>)>,
     asked_correlation: Option<(String, usize)>,
@@ -179,7 +182,7 @@ impl App {
             gpus: Vec::new(),
             page: 10,
             version: None,
-            asked_summary: Vec::new(),
+            asked_summary: None,
             asked_story: None,
             asked_ranges: None,
             rank_ranges: None,
@@ -237,9 +240,10 @@ impl App {
         }
         self.version = Some(version);
         self.views = Arc::new(self.session.board.snapshot());
-        for view in self.views.iter() {
-            if !self.models.contains(&view.progress.id.label) {
-                self.models.push(view.progress.id.label.clone());
+        let labels = self.views.iter().map(|view| &view.progress.id.label).chain(&self.session.imported);
+        for label in labels {
+            if !self.models.contains(label) {
+                self.models.push(label.clone());
             }
         }
         self.follow_running();
@@ -278,17 +282,18 @@ impl App {
             behind.iter().filter(|(.., non_finite)| !non_finite).map(|(id, epoch, _)| (id.clone(), *epoch)).collect();
         let finished = of_model().filter(|view| view.progress.state == State::Finished).count();
         let views = Arc::clone(&self.views);
-        if behind != self.asked_summary {
-            self.asked_summary = behind;
+        let asked = (model.clone(), behind);
+        if self.asked_summary.as_ref() != Some(&asked) {
+            self.asked_summary = Some(asked.clone());
             let question = Question::Summary { model: model.clone(), views: Arc::clone(&views) };
             self.effects.push(Effect::Ask(question));
         }
         let sorted = self.examples.sorted_score();
         if let Some(score) = sorted
             && self.tab == Tab::Examples
-            && self.asked_ranges.as_ref() != Some(&(model.clone(), score, self.asked_summary.clone()))
+            && self.asked_ranges.as_ref() != Some(&(score, asked.clone()))
         {
-            self.asked_ranges = Some((model.clone(), score, self.asked_summary.clone()));
+            self.asked_ranges = Some((score, asked));
             let question = Question::RankRanges { model: model.clone(), score, views: Arc::clone(&views) };
             self.effects.push(Effect::Ask(question));
         }
@@ -300,7 +305,8 @@ impl App {
         }
         let wanted = (model.clone(), finished);
         let known = self.correlations.get(&model).is_some_and(|(known, _)| *known == finished);
-        if self.tab == Tab::Correlation && finished > 0 && !known && self.asked_correlation.as_ref() != Some(&wanted) {
+        let enough = finished > 0 || self.is_imported();
+        if self.tab == Tab::Correlation && enough && !known && self.asked_correlation.as_ref() != Some(&wanted) {
             self.asked_correlation = Some(wanted);
             self.effects.push(Effect::Ask(Question::Correlation { model, finished, views }));
         }
@@ -315,7 +321,8 @@ impl App {
         let (model, finished) = self.asked_of(analysis);
         let wanted = (name, model.clone(), finished);
         let known = self.answers.known.get(&(name, model.clone())).is_some_and(|(known, _)| *known == finished);
-        if finished > 0 && !known && self.asked_answer.as_ref() != Some(&wanted) {
+        let enough = finished > 0 || self.is_imported();
+        if enough && !known && self.asked_answer.as_ref() != Some(&wanted) {
             self.asked_answer = Some(wanted);
             let views = Arc::clone(&self.views);
             self.effects.push(Effect::Ask(Question::Answer { analysis, model, finished, views }));
@@ -415,6 +422,11 @@ impl App {
     /// The selected model's label.
     pub fn model_name(&self) -> Option<&str> {
         self.models.get(self.model).map(String::as_str)
+    }
+
+    /// Whether the selected model is known by imported scores alone: it has no history.
+    pub fn is_imported(&self) -> bool {
+        self.model_name().is_some_and(|model| self.session.imported.iter().any(|label| label == model))
     }
 
     /// What is known of the selected model.

@@ -279,6 +279,7 @@ pub fn session_with_commands() -> (Session, Receiver<Command>) {
         examples: Arc::new(Examples::of(&dataset)),
         dataset: Some(dataset),
         scores: columns(),
+        imported: Vec::new(),
         milestones: ["resnet8", "mlp-512x7"].map(|label| (label.to_owned(), vec![6.0])).to_vec(),
         board: Arc::new(board),
         events: None,
@@ -298,6 +299,55 @@ pub fn session_with_commands() -> (Session, Receiver<Command>) {
 /// A study in the middle of its training.
 pub fn session() -> Session {
     session_with_commands().0
+}
+
+/// Scores from elsewhere: three runs of one model, the second not finite by one score, and a model without runs; neither labels
+/// nor pictures.
+pub fn imported() -> Session {
+    let run = |index: usize| {
+        let finished = view("resnet18", index as u32, State::Finished, 1);
+        let progress = Progress {
+            device: "imported".into(),
+            epochs_done: 0,
+            epochs: 0,
+            timetable: Timetable::default(),
+            seconds: 0.0,
+            train_accuracy: None,
+            test_accuracy: None,
+            ..finished.progress
+        };
+        let values = |score: usize| (0..TRAIN).map(|example| value(score, index, example)).collect();
+        let aum = if index == 1 { vec![f32::NAN; TRAIN] } else { values(4) };
+        let scores = LiveScores { epoch: 0, values: vec![values(5), aum], predicted: Vec::new() };
+        let (roles, margins) = (finished.roles.get(..TRAIN).unwrap_or_default().into(), Arc::default());
+        ReplicateView { progress, roles, margins, scores: Some(Arc::new(scores)) }
+    };
+    let column = |name: &str, harder| ScoreColumn { name: name.into(), harder };
+    Session {
+        name: "published".into(),
+        examples: Arc::new(Examples { ids: (0..TRAIN as u32).collect(), train: TRAIN, ..Examples::default() }),
+        dataset: None,
+        scores: vec![column("forgetting", Harder::High), column("paper.aum", Harder::Low)],
+        imported: vec!["resnet18".into(), "crowd".into()],
+        milestones: Vec::new(),
+        board: Arc::new(Board::of((0..3).map(run).collect())),
+        commands: None,
+        history: Arc::new(Nothing),
+        ..session()
+    }
+}
+
+/// No histories.
+struct Nothing;
+
+impl HistorySource for Nothing {
+    fn history(&self, _: &ReplicateId, _: usize, _: u32) -> Result<History> {
+        Ok(History::default())
+    }
+
+    fn probabilities(&self, _: &ReplicateId, _: usize) -> Result<Option<Vec<f32>>> {
+        Ok(None)
+    }
 }
 
 /// Two made-up GPUs.

@@ -68,6 +68,8 @@ pub struct Session {
     pub examples: Arc<Examples>,
     /// The scores, in the order of `LiveScores::values`.
     pub scores: Vec<ScoreColumn>,
+    /// Labels of models that are known by imported scores alone; of some there are no runs.
+    pub imported: Vec<String>,
     /// Epochs after which the learning rate drops, of each model by its label.
     pub milestones: Vec<(String, Vec<f64>)>,
     /// What every replicate is doing.

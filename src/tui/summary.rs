@@ -17,6 +17,8 @@ pub struct ScoreSummary {
     pub hardness: Vec<f32>,
     /// How many training and how many test examples have a value.
     pub ranked: [usize; 2],
+    /// Runs that have any value; 0 for a number of the whole model.
+    pub runs: usize,
 }
 
 /// How many training examples of one model were forgotten how often: the histogram of a run, averaged over the runs.
@@ -161,7 +163,9 @@ pub fn rank_ranges(
 
 fn score_summary(runs: &[Run<'_>], column: usize, harder: Harder, examples: &Examples) -> ScoreSummary {
     let mut sums = vec![(0.0_f64, 0_u32); examples.len()];
+    let mut with_values = 0;
     for values in runs.iter().filter_map(|run| run.values(column)) {
+        with_values += usize::from(values.iter().any(|value| !value.is_nan()));
         for ((sum, n), value) in sums.iter_mut().zip(&values).filter(|(_, value)| !value.is_nan()) {
             *sum += f64::from(*value);
             *n += 1;
@@ -169,7 +173,7 @@ fn score_summary(runs: &[Run<'_>], column: usize, harder: Harder, examples: &Exa
     }
     let mean: Vec<f32> =
         sums.iter().map(|(sum, n)| if *n == 0 { f32::NAN } else { (sum / f64::from(*n)) as f32 }).collect();
-    ranked(mean, harder, examples.train)
+    ScoreSummary { runs: with_values, ..ranked(mean, harder, examples.train) }
 }
 
 /// Ranks within the training examples and within the test examples: the two were not seen alike.
@@ -191,7 +195,7 @@ fn ranked_alike(mean: &[f32], harder: Harder) -> ScoreSummary {
         rank: vec![0; mean.len()],
         hardness: vec![0.0; mean.len()],
         ranked: [order.len(), 0],
-        mean: Vec::new(),
+        ..ScoreSummary::default()
     };
     let others = order.len().saturating_sub(1).max(1) as f32;
     let mut first = 0;

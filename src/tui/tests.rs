@@ -6,7 +6,7 @@ use ratatui::Terminal;
 use ratatui::backend::TestBackend;
 
 use super::app::{App, Effect};
-use super::fixture::{app, gpus, session, session_with_commands, settle};
+use super::fixture::{app, gpus, imported, session, session_with_commands, settle};
 use super::pictures::Mode;
 use super::screen::{View, render};
 use super::session::Session;
@@ -94,6 +94,33 @@ fn enter_on_a_mark_shows_the_examples_behind_it() {
     press(&mut app, "4");
     press(&mut app, "T⏎");
     assert!(matches!(app.tab, Tab::Answer("stability")), "a curve has no examples of its own");
+}
+
+#[test]
+fn imported_scores_say_what_they_come_without() {
+    let mut app = App::new(imported(), Theme::new(Choice::Dark, Depth::True, None), Mode::Blocks);
+    settle(&mut app);
+    assert_eq!(app.models, ["resnet18", "crowd"]);
+    insta::assert_snapshot!("imported_Train_160x45", shown(&app, 160, 45));
+    press(&mut app, "2");
+    for (width, height) in SIZES {
+        insta::assert_snapshot!(format!("imported_Examples_{width}x{height}"), shown(&app, width, height));
+    }
+    let text = shown(&app, 160, 45);
+    for says in ["without pictures", "no label", "low  of 2 runs", "without a history"] {
+        assert!(text.contains(says), "{says}");
+    }
+    press(&mut app, "→o");
+    assert!(shown(&app, 160, 45).contains("by paper.aum, mean of 2 runs (1 left out)."));
+    press(&mut app, "m");
+    assert_eq!(app.model_name(), Some("crowd"), "a model without runs can be looked at");
+    for tab in [Tab::Train, Tab::Examples, Tab::Correlation] {
+        app.act(tab.action());
+        settle(&mut app);
+        for (width, height) in (60..=200).step_by(20).flat_map(|w| (15..=60).step_by(9).map(move |h| (w, h))) {
+            shown(&app, width, height);
+        }
+    }
 }
 
 #[test]

@@ -14,6 +14,7 @@ mod extending;
 #[cfg(feature = "hub")]
 mod fetch;
 mod full;
+mod import;
 mod kernel_sets;
 mod kernels;
 mod kills;

@@ -42,7 +42,7 @@ fn start(dir: &Path, jobs: usize, trainer: Trainer, waits: &[Duration]) -> Runni
     let board = Arc::new(Board::of(results::views(&folder, &prepared.plan, &examples)));
     let (context, events) = studies::context(&prepared, folder.clone(), board.clone());
     let crew = Crew::patient(context, jobs, trainer, waits).unwrap();
-    Running { folder, examples, board, crew, events }
+    Running { folder, plan: prepared.plan, examples, board, crew, events }
 }
 
 /// Waits until nothing is left to do.

@@ -39,7 +39,7 @@ pub fn answer(models: &[Correlations]) -> Answer {
 fn lack(of: &Correlations) -> Option<String> {
     let model = &of.model;
     match (of.runs, of.scores.len()) {
-        (0, _) => Some(format!("{model}: no finished run; correlation needs 1, its run-by-run parts 2")),
+        (0, 0..=1) => Some(format!("{model}: no finished run; correlation needs 1, its run-by-run parts 2")),
         (_, scores @ 0..=1) => Some(format!("{model}: {scores} score with values; correlation needs 2")),
         _ => None,
     }

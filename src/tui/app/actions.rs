@@ -189,6 +189,10 @@ impl App {
         if let Some(place) = of_model(true).or_else(|| of_model(false)) {
             self.train.chosen = true;
             self.select_replicate(place);
+        } else {
+            // Only a number per example was imported for it: there is no replicate to select.
+            self.train.chosen = true;
+            self.model = next;
         }
         self.rearrange();
     }

@@ -83,7 +83,12 @@ impl App {
 
     /// Whether a picture of an example can be had, or why not.
     pub fn pictures_missing(&self) -> Option<&'static str> {
-        if self.session.dataset.is_none() { Some("The study's data is not here: pictures are missing.") } else { None }
+        let imported = self.models.iter().all(|model| self.session.imported.contains(model));
+        match &self.session.dataset {
+            Some(_) => None,
+            None if imported && !self.models.is_empty() => Some("Imported scores come without pictures."),
+            None => Some("The study's data is not here: pictures are missing."),
+        }
     }
 
     /// The panes of the open tab that can be focused.

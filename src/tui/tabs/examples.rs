@@ -14,7 +14,7 @@ use crate::tui::filter::{self, FilterError, Names, Term};
 use crate::tui::format;
 use crate::tui::screen::{Target, View};
 use crate::tui::session::{self, Session};
-use crate::tui::summary::{Believed, Summary};
+use crate::tui::summary::{Believed, ScoreSummary, Summary};
 
 /// Columns before the scores: id and label.
 pub const FIRST_SCORE: usize = 2;
@@ -259,12 +259,29 @@ fn reading(app: &App) -> String {
     let examples = &app.session.examples;
     let id = examples.ids.get(example).copied().unwrap_or(0);
     let truth = examples.truth(example).map_or_else(String::new, |truth| format!(" by label noise (truly {truth})"));
-    let label = examples.label(example).map_or_else(String::new, |label| format!(" is labelled {label}{truth}"));
+    let label = examples.label(example).map_or(" has no label".into(), |label| format!(" is labelled {label}{truth}"));
     let believed = app.believed(example).map_or_else(String::new, |Believed { class, runs, of }| {
         let take = if runs == 1 { "takes" } else { "take" };
         format!(", {runs} of {} {take} it for {}", format::plural(of.into(), "run", "runs"), examples.class(class))
     });
     format!("#{id}{label}{believed}{}", missing_or_rank(app, example))
+}
+
+/// Which runs a score is the mean of, and after how many epochs; nothing of a number of the whole model.
+fn mean_of(summary: &Summary, values: &ScoreSummary) -> String {
+    if values.runs == 0 {
+        return String::new();
+    }
+    let left_out = match summary.runs.saturating_sub(values.runs) {
+        0 => String::new(),
+        runs => format!(" ({runs} left out)"),
+    };
+    let epochs = match summary.epochs {
+        (_, 0) => String::new(),
+        (least, most) if least == most => format!(" after {most} epochs"),
+        (least, most) => format!(" after {least} to {most} epochs"),
+    };
+    format!(", mean of {}{left_out}{epochs}", format::plural(values.runs, "run", "runs"))
 }
 
 /// The example's rank by the sorted score, or why there is no value.
@@ -279,17 +296,12 @@ fn missing_or_rank(app: &App, example: usize) -> String {
     let Some(values) = summary.scores.get(score.0) else { return ".".into() };
     match values.rank.get(example) {
         Some(rank) if *rank > 0 => {
-            let epochs = if summary.epochs.0 == summary.epochs.1 {
-                format!("{} epochs", summary.epochs.1)
-            } else {
-                format!("{} to {} epochs", summary.epochs.0, summary.epochs.1)
-            };
-            let runs = format::plural(summary.runs, "run", "runs");
+            let mean = mean_of(summary, values);
             let (rank, all) = (
                 format::count(*rank as usize),
                 format::count(values.ranked[usize::from(example >= app.session.examples.train)]),
             );
-            format!("; hardest {rank} of {all} by {}, mean of {runs} after {epochs}.", score.1.name)
+            format!("; hardest {rank} of {all} by {}{mean}.", score.1.name)
         }
         _ if app.session.examples.split(example) == "test" => {
             format!("; {} exists for training examples only.", score.1.name)

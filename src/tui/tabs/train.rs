@@ -80,6 +80,9 @@ fn reading(app: &App) -> String {
     };
     let progress = &view.progress;
     let mut sentences = vec![match (&progress.reason, progress.state) {
+        (None, _) if app.session.imported.contains(&progress.id.label) => {
+            format!("{} was imported: it has scores, and no history.", progress.id)
+        }
         (Some(reason), _) => format!("{} is {}: {reason}.", progress.id, progress.state.word()),
         (None, State::Running) if progress.epochs_done >= progress.epochs => {
             format!("{} has ended its last epoch and writes its results.", progress.id)

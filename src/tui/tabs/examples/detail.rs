@@ -24,9 +24,8 @@ pub fn example(app: &App, view: &mut View, buf: &mut Buffer, area: Rect) {
     };
     let examples = &app.session.examples;
     let mut title = vec![Span::styled(format!("#{}", examples.ids.get(example).copied().unwrap_or(0)), theme.strong())];
-    if let Some(label) = examples.label(example) {
-        title.push(Span::raw(format!(" · {label}")));
-    }
+    let label = examples.label(example).unwrap_or_else(|| "no label".into());
+    title.push(Span::raw(format!(" · {label}")));
     if let Some(truth) = examples.truth(example) {
         title.push(Span::styled(format!(" (noise; truly {truth})"), theme.attention()));
     }
@@ -76,7 +75,12 @@ fn probabilities(app: &App, buf: &mut Buffer, area: Rect, example: usize) -> Rec
     }
     let known = app.story().and_then(|story| story.probabilities.as_ref());
     let Some((mean, runs)) = known else {
-        line(buf, area.x, area.y, area.width, Line::styled("Class probabilities come when a run ends.", theme.dim()));
+        let text = if app.is_imported() {
+            "No class probabilities were imported."
+        } else {
+            "Class probabilities come when a run ends."
+        };
+        line(buf, area.x, area.y, area.width, Line::styled(text, theme.dim()));
         return Rect { y: area.y + 2, height: area.height - 2, ..area };
     };
     let head = vec![
@@ -128,10 +132,20 @@ fn scores(app: &App, buf: &mut Buffer, area: Rect, example: usize) {
             Span::raw(format!(" {ranked:>6} ")),
             Span::styled(mark, theme.difficulty(hardness)),
             Span::styled(format!(" {end:<4}"), theme.dim()),
+            Span::styled(fewer_runs(values.runs, summary.runs), theme.attention()),
         ];
         whole_parts(parts, area.width)
     });
     lines(buf, Rect { y: area.y + 1, height: area.height - 1, ..area }, rows);
+}
+
+/// How many runs a mean is of, where others are left out.
+fn fewer_runs(with_values: usize, runs: usize) -> String {
+    if (1..runs).contains(&with_values) {
+        format!(" of {}", format::plural(with_values, "run", "runs"))
+    } else {
+        String::new()
+    }
 }
 
 /// A row per run, a cell per observation: whether the prediction was the label.
@@ -151,9 +165,8 @@ pub fn correctness(app: &App, buf: &mut Buffer, area: Rect) {
         return;
     };
     let label = app.example.and_then(|example| app.session.examples.labels.get(example).copied());
-    let (Some(label), false) = (label, story.runs.is_empty()) else {
-        let text =
-            if label.is_none() { "Without labels nothing is right or wrong." } else { "Comes with the first epoch." };
+    let (Some(label), false) = (label, story.runs.is_empty() || app.is_imported()) else {
+        let text = if label.is_none() { "Without labels nothing is right or wrong." } else { no_history(app) };
         line(buf, inner.x + 1, inner.y, inner.width, Line::styled(text, theme.dim()));
         return;
     };
@@ -201,7 +214,7 @@ pub fn margin(app: &App, buf: &mut Buffer, area: Rect) {
         return;
     };
     if story.band.is_empty() {
-        let text = story.problem.clone().unwrap_or_else(|| "Comes with the first epoch.".into());
+        let text = story.problem.clone().unwrap_or_else(|| no_history(app).into());
         let wrapped = format::wrap(&text, inner.width.saturating_sub(2).into());
         lines(buf, Rect { x: inner.x + 1, ..inner }, wrapped.into_iter().map(|part| Line::styled(part, theme.dim())));
         return;
@@ -224,6 +237,15 @@ pub fn margin(app: &App, buf: &mut Buffer, area: Rect) {
     plot.curve(story.band.iter().enumerate().map(|(t, b)| over(t, b[1])), color);
     plot.horizontal(0.0, theme.attention());
     plot.draw(buf, theme, "epoch");
+}
+
+/// Why nothing is known of the epochs.
+fn no_history(app: &App) -> &'static str {
+    if app.is_imported() {
+        "Imported scores come without a history of training."
+    } else {
+        "Comes with the first epoch."
+    }
 }
 
 fn waiting(app: &App, buf: &mut Buffer, area: Rect) {

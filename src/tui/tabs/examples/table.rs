@@ -242,7 +242,8 @@ fn draw_row(app: &App, buf: &mut Buffer, row: Rect, columns: &Columns, example: 
     }
     let id = examples.ids.get(example).map_or_else(String::new, ToString::to_string);
     line_right(buf, row.x + columns.id, row.y, columns.id, id);
-    let label = format::fit(&examples.label(example).unwrap_or_default(), usize::from(columns.label - 2));
+    let label = examples.label(example).unwrap_or_else(|| format::MISSING.into());
+    let label = format::fit(&label, usize::from(columns.label - 2));
     let noisy = examples.truth(example).is_some();
     let label = Line::styled(label, if noisy { theme.attention() } else { theme.text() });
     line(buf, row.x + columns.id + 2, row.y, columns.label - 2, label);

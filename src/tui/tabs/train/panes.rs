@@ -29,6 +29,7 @@ pub fn forgetting(app: &App, view: &mut View, buf: &mut Buffer, area: Rect) {
         let model = app.model_name().unwrap_or("the model");
         let left_out = app.summary().map_or(0, |summary| summary.left_out);
         let text = match left_out {
+            0 if app.is_imported() => format!("Forgetting counts need the scores forgetting and accuracy of {model}."),
             0 => format!("Forgetting counts need the first epoch of a run of {model}."),
             _ => format!("No run of {model} has finite losses: non-finite runs are left out."),
         };
@@ -141,7 +142,12 @@ pub fn margin(app: &App, buf: &mut Buffer, area: Rect) {
     }
     let inner = pane(buf, area, theme, title, app.train.pane == 2);
     if replicate.margins.is_empty() {
-        empty(app, buf, inner, &format!("Margin curves need the first epoch of {id}."));
+        let text = if app.session.imported.contains(&id.label) {
+            format!("{id} was imported: it has scores, and no margins.")
+        } else {
+            format!("Margin curves need the first epoch of {id}.")
+        };
+        empty(app, buf, inner, &text);
         return;
     }
     let quantile = |i: usize| replicate.margins.iter().map(move |q| f64::from(q[i]));

@@ -117,7 +117,8 @@ fn draw_row(app: &App, buf: &mut Buffer, row: Rect, columns: &Columns, progress:
         line(buf, x + 2, row.y, columns.device - 2, Line::styled(device(progress).to_owned(), theme.dim()));
     }
     x += columns.device;
-    let waiting = progress.state == State::Queued && progress.epochs_done == 0;
+    // What waits has nothing to show yet, what was imported never will.
+    let waiting = (progress.state == State::Queued && progress.epochs_done == 0) || progress.epochs == 0;
     if !waiting {
         line_right(
             buf,
