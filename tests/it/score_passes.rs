@@ -441,7 +441,12 @@ fn depths_and_distances_follow_from_what_the_probes_left_and_from_the_embeddings
             let exact = (0..features).map(|f| (f64::from(row(at)[f]) - mean(f)).powi(2)).sum::<f64>().sqrt();
             near(distance[at], exact, &format!("{label}: prototypes of {example}"));
         }
-        assert!(score(&dir, "self_prototypes.k3").iter().all(|value| value.is_finite()));
+        // A ReLU may close on every feature of an example: then its embedding has no direction.
+        let to_centres = score(&dir, "self_prototypes.k3");
+        let empty = |at: usize| row(at).iter().all(|value| *value == 0.0);
+        for (at, distance) in to_centres.iter().enumerate() {
+            assert!(if empty(at) { distance.is_nan() } else { (-1e-6..=2.0).contains(distance) }, "{label}: {at}");
+        }
         let neighbours = diffscope::store::npy::read::<u32>(&dir.path().join("neighbours.npy")).unwrap();
         assert_eq!(neighbours.0, [count, 8]);
         assert!(neighbours.1.iter().all(|at| trained.contains(at)), "neighbours are among the examples trained on");
