@@ -7,12 +7,12 @@ use std::sync::Arc;
 use super::conv::zeros;
 use super::lazy::{NewSums, gate_of};
 use super::pool::{self, Buf, BufferPool, Gate, Grid, LANES, Origin, Slot, Sums, Value};
-use super::product::{Matrix, Products, Size};
+use super::product::Products;
 use super::stage::{AddSkip, Reader, Store};
 use super::vector::InstructionSet;
 use super::{
     Arenas, Conv, Dense, GroupNorm, Input, Kernels, Norm, Normed, Objective, Pool, Real, SgdStep, Sink, conv, dense,
-    group_norm, layout, norm, sgd, softmax, weights, window,
+    group_norm, layout, norm, panels, sgd, softmax, weights, window,
 };
 use crate::data::{Dataset, Loader, View};
 use crate::nn::Shape;
@@ -130,12 +130,11 @@ impl<R: Real> Kernels for CpuKernels<R> {
         Ok(pool::arena(len))
     }
 
-    fn write_at(&mut self, arena: &Buf<R>, first: usize, values: &[R]) -> Result<()> {
+    fn write_arena(&mut self, arena: &Buf<R>, values: &[R]) -> Result<()> {
         let mut arena = arena.write();
         let (own, given) = (arena.len(), values.len());
-        let place = arena.get_mut(first..first + given);
-        let refuse = || Error::Failed(format!("{given} values from place {first} on for an arena of {own}"));
-        place.ok_or_else(refuse)?.copy_from_slice(values);
+        let start = arena.get_mut(..given);
+        start.ok_or_else(|| Error::Failed(format!("{given} values for an arena of {own}")))?.copy_from_slice(values);
         Ok(())
     }
 
@@ -457,6 +456,14 @@ impl<R: Real> Kernels for CpuKernels<R> {
         Ok(())
     }
 
+    fn new_vectors(&mut self, features: usize, count: usize) -> Result<Buf<R>> {
+        Ok(pool::arena(panels::len(count, features, panels::width::<R>(self.set))))
+    }
+
+    fn write_vectors(&mut self, vectors: &Buf<R>, features: usize, first: usize, values: &[R]) -> Result<()> {
+        panels::write(&mut vectors.write(), panels::width::<R>(self.set), features, first, values)
+    }
+
     fn inner_products(
         &mut self,
         features: usize,
@@ -464,16 +471,9 @@ impl<R: Real> Kernels for CpuKernels<R> {
         (right, columns): (&Buf<R>, Range<usize>),
         out: &mut [R],
     ) -> Result<()> {
-        let size = Size { m: rows.len(), n: columns.len(), k: features };
         let (left, right) = (left.read(), right.read());
-        let fits = rows.end * features <= left.len() && columns.end * features <= right.len();
-        if !fits || out.len() != size.m * size.n {
-            return Err(Error::Failed(format!("no {} x {} products of vectors of {features} there", size.m, size.n)));
-        }
-        let left = Matrix::rows(&left[rows.start * features..], features);
-        let right = Matrix::transposed(&right[columns.start * features..], features);
-        self.products.multiply(out, size, left, right, false);
-        Ok(())
+        let left = panels::Vectors { panels: &left, range: rows };
+        panels::multiply(self.set, features, left, panels::Vectors { panels: &right, range: columns }, out)
     }
 
     fn accumulate(&mut self, sum: &Buf<R>, gradients: &Buf<R>) -> Result<()> {

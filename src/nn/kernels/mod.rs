@@ -16,6 +16,7 @@ mod lazy;
 pub mod neighbours;
 mod norm;
 mod outer;
+mod panels;
 mod pointwise;
 mod pool;
 mod product;
@@ -211,11 +212,7 @@ pub trait Kernels: 'static {
     /// Shows all that was posted since the last time, in its order, and forgets it.
     fn collect(&mut self, take: &mut dyn FnMut(&[Self::Real])) -> Result<()>;
     /// Overwrites the start of an arena.
-    fn write_arena(&mut self, arena: &Self::Buf, values: &[Self::Real]) -> Result<()> {
-        self.write_at(arena, 0, values)
-    }
-    /// Overwrites values of an arena from the one at `first` on.
-    fn write_at(&mut self, arena: &Self::Buf, first: usize, values: &[Self::Real]) -> Result<()>;
+    fn write_arena(&mut self, arena: &Self::Buf, values: &[Self::Real]) -> Result<()>;
     /// Shows an arena to the host.
     fn read_arena(&self, arena: &Self::Buf, take: &mut dyn FnMut(&[Self::Real])) -> Result<()>;
     /// Zeros `[B]`, one for each example of `like`.
@@ -321,8 +318,18 @@ pub trait Kernels: 'static {
     /// Appends the observations of all examples whose loss was taken since the last time, in that order, and forgets them.
     fn take_record(&mut self, seen: &mut Record) -> Result<()>;
 
-    /// The inner products of some vectors of one arena with some of another (or the same), each `features` long: row by row
-    /// into `out`, which is as long. Factors are not rounded, whatever precision training has.
+    /// Room for `count` vectors of `features` values, laid out as the backend likes.
+    fn new_vectors(&mut self, features: usize, count: usize) -> Result<Self::Buf>;
+    /// Writes vectors, which follow each other in `values`, over those from number `first` on.
+    fn write_vectors(
+        &mut self,
+        vectors: &Self::Buf,
+        features: usize,
+        first: usize,
+        values: &[Self::Real],
+    ) -> Result<()>;
+    /// The inner products of some vectors with some others (or the same), row by row into `out`, which is as long.
+    /// Factors are not rounded, whatever precision training has.
     fn inner_products(
         &mut self,
         features: usize,

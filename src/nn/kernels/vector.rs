@@ -95,6 +95,19 @@ impl InstructionSet {
     }
 }
 
+/// Asks for a value's cache line ahead of its use; any address will do.
+#[inline(always)]
+pub fn prefetch<R>(at: *const R) {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: a prefetch never faults, and every x86-64 processor has it.
+    unsafe {
+        use std::arch::x86_64::{_MM_HINT_T1, _mm_prefetch};
+        _mm_prefetch::<_MM_HINT_T1>(at.cast());
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = at;
+}
+
 /// Something that is computed with the registers of an instruction set.
 pub trait Work<R: Real> {
     /// What it gives.

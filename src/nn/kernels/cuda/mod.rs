@@ -160,13 +160,12 @@ impl Kernels for CudaKernels {
         Ok(())
     }
 
-    fn write_at(&mut self, arena: &Buf, first: usize, values: &[f32]) -> Result<()> {
-        let (own, given) = (arena.len(), values.len());
-        if first + given > own {
-            return Err(Error::Failed(format!("{given} values from place {first} on for an arena of {own}")));
+    fn write_arena(&mut self, arena: &Buf, values: &[f32]) -> Result<()> {
+        if values.len() > arena.len() {
+            return Err(Error::Failed(format!("{} values for an arena of {}", values.len(), arena.len())));
         }
         self.version += 1;
-        to_device(&self.device.stream, arena.at(first), values)
+        to_device(&self.device.stream, arena.at(0), values)
     }
 
     fn read_arena(&self, arena: &Buf, take: &mut dyn FnMut(&[f32])) -> Result<()> {
@@ -339,6 +338,18 @@ impl Kernels for CudaKernels {
 
     fn take_record(&mut self, seen: &mut Record) -> Result<()> {
         self.observations(seen)
+    }
+
+    fn new_vectors(&mut self, features: usize, count: usize) -> Result<Buf> {
+        Buf::arena(&self.device.stream, features * count)
+    }
+
+    fn write_vectors(&mut self, vectors: &Buf, features: usize, first: usize, values: &[f32]) -> Result<()> {
+        let (own, given) = (vectors.len(), values.len());
+        if first * features + given > own {
+            return Err(Error::Failed(format!("{given} values from vector {first} on where there is room for {own}")));
+        }
+        to_device(&self.device.stream, vectors.at(first * features), values)
     }
 
     fn inner_products(

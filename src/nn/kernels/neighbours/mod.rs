@@ -24,7 +24,9 @@ use nearest::Nearest;
 use vectors::Vectors;
 
 /// Examples whose distances to each other are worked out at once: their embeddings stay in cache for some features.
-const AT_ONCE: usize = 512;
+const AT_ONCE: usize = 480;
+/// Tiles are multiples of this, so that they fill the panels of every instruction set.
+const FULL: usize = 48;
 /// Bytes of the references that are held.
 const HELD: usize = 1 << 30;
 /// Bytes of the examples that pass by at once; and of what lies between the network and the search.
@@ -48,7 +50,8 @@ impl Blocks {
         let held = (HELD / example).clamp(1, references.max(1));
         // Blocks of about the same size: the last one is none for a handful of examples.
         let held = references.div_ceil(references.div_ceil(held).max(1)).max(1);
-        Self { held, tile: (TILE / example).clamp(1, AT_ONCE) }
+        let tile = (TILE / example).clamp(1, AT_ONCE);
+        Self { held, tile: if tile > FULL { tile / FULL * FULL } else { tile } }
     }
 
     /// Bytes that a search takes: the block, a tile on its way (as the network has it, as it gives it, less the centre, and

@@ -28,7 +28,7 @@ pub struct Vectors<K: Kernels> {
 enum Place<K: Kernels> {
     /// On the host: few features.
     Host(Vec<K::Real>),
-    /// Less the centre, where products are made.
+    /// Less the centre, as the kernels like them.
     Arena(K::Buf),
 }
 
@@ -38,7 +38,7 @@ impl<K: Kernels> Vectors<K> {
         let place = if features <= FEW {
             Place::Host(Vec::with_capacity(most * features))
         } else {
-            Place::Arena(kernels.arena(most * features)?)
+            Place::Arena(kernels.new_vectors(features, most)?)
         };
         Ok(Self { features, squares: Vec::with_capacity(most), place })
     }
@@ -64,7 +64,7 @@ impl<K: Kernels> Vectors<K> {
         centre: &[K::Real],
         scratch: &mut Vec<K::Real>,
     ) -> Result<()> {
-        let (features, first) = (self.features.max(1), self.count() * self.features);
+        let (features, first) = (self.features.max(1), self.count());
         match &mut self.place {
             Place::Host(all) => {
                 all.extend_from_slice(values);
@@ -78,7 +78,7 @@ impl<K: Kernels> Vectors<K> {
                     scratch.extend(values.iter().zip(centre).map(|(value, centre)| *value - *centre));
                     self.squares.push(square(scratch.get(start..).unwrap_or(&[])));
                 }
-                kernels.write_at(arena, first, scratch)
+                kernels.write_vectors(arena, features, first, scratch)
             }
         }
     }

@@ -4,6 +4,7 @@ mod case;
 mod convolutions;
 mod group_norms;
 mod layers;
+mod neighbours;
 mod steps;
 mod training;
 
