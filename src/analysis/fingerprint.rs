@@ -3,7 +3,7 @@
 //!
 //! Runs are dealt to two halves (seeded). From the fitting halves alone come the ranking of the examples, by mean -ln p
 //! (Welch) over all scores and pairs of models, the scale of the features, and one classifier per score and pair
-//! ([`logistic`] says how it is fitted); the other halves are only classified. Examples that lack a value in some run, or
+//! (`logistic.rs` says how it is fitted); the other halves are only classified. Examples that lack a value in some run, or
 //! that have no test, are left out and counted. Beside the 8 most telling examples stand the 8 least telling and 8 random
 //! ones (mean over draws). Accuracy is the mean of both models' shares, so chance is 1/2.
 //!
