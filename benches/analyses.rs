@@ -110,6 +110,7 @@ fn model(name: &str, scores: Vec<Array2<f32>>) -> ModelScores {
         runs: (0..runs).collect(),
         scores: scores.into_iter().enumerate().map(score).collect(),
         cohort: Arc::default(),
+        predicted: Array2::default((0, 0)),
     }
 }
 

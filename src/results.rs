@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use ndarray::Array2;
 
-use crate::analysis::{ModelScores, ScoreRuns};
+use crate::analysis::{ModelScores, ScoreRuns, UNSEEN};
 use crate::data::{Examples, Role};
 use crate::nn::kernels::observe_logits;
 use crate::scores::{Record, ScoreSpec, Sizes};
@@ -258,11 +258,21 @@ pub fn model_scores(study: Study<'_>, specs: &[ScoreSpec], model: &str, role: Ro
         let values = Array2::from_shape_fn(shape, |(run, example)| value(run, example).unwrap_or(f32::NAN));
         ScoreRuns { name: spec.name.clone(), harder: spec.harder(), values }
     };
+    let runs_with_network = runs.iter().filter(|(_, scores)| !scores.predicted.is_empty()).count();
+    let class = |run: usize, example: usize| -> Option<u16> {
+        let (view, scores) = runs.get(run)?;
+        let at = part(0..view.roles.len()).start + example;
+        (*view.roles.get(at)? == role).then(|| scores.predicted.get(at).copied())?
+    };
+    let examples = runs.first().map_or(0, |(view, _)| part(0..view.roles.len()).len());
+    let shape = if runs_with_network == 0 { (0, 0) } else { (runs.len(), examples) };
+    let predicted = Array2::from_shape_fn(shape, |(run, example)| class(run, example).unwrap_or(UNSEEN));
     ModelScores {
         model: model.to_owned(),
         role: role.name(),
         runs: runs.iter().map(|(view, _)| view.progress.id.index).collect(),
         scores: specs.iter().enumerate().map(score).collect(),
         cohort: Arc::default(),
+        predicted,
     }
 }

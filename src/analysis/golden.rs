@@ -45,7 +45,9 @@ pub(super) fn model(name: &str) -> ModelScores {
             ids: (100..100 + examples as u32).collect(),
             labels: (0..examples).map(|example| (example % 3) as u16).collect(),
             classes: ["ant", "bee", "cat"].map(String::from).to_vec(),
+            ..Cohort::default()
         }),
+        predicted: Array2::default((0, 0)),
     }
 }
 

@@ -120,6 +120,8 @@ pub struct Cohort {
     pub ids: Vec<u32>,
     /// Given labels; empty where there are none.
     pub labels: Vec<u16>,
+    /// True labels, which label noise may have changed; empty where they are not known to differ from `labels`.
+    pub true_labels: Vec<u16>,
     /// One name per class.
     pub classes: Vec<String>,
 }
@@ -149,7 +151,13 @@ pub struct ModelScores {
     pub scores: Vec<ScoreRuns>,
     /// The examples, where they are known.
     pub cohort: Arc<Cohort>,
+    /// `[runs, examples]`: the class that the final network of each run gives; [`UNSEEN`] where an example has another role
+    /// in the run. Empty where networks are not at hand, as with imported scores.
+    pub predicted: Array2<u16>,
 }
+
+/// Stands for the class where a run says nothing of an example.
+pub const UNSEEN: u16 = u16::MAX;
 
 impl ModelScores {
     /// How many examples there are.

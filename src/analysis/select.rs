@@ -62,6 +62,7 @@ mod tests {
             runs: vec![0],
             scores: names.iter().map(score).collect(),
             cohort: std::sync::Arc::default(),
+            predicted: Array2::default((0, 0)),
         }
     }
 

@@ -194,6 +194,7 @@ fn cohort(examples: &Examples, role: Role) -> Cohort {
     Cohort {
         ids: examples.ids.get(of_role(examples.ids.len())).unwrap_or_default().to_vec(),
         labels: examples.labels.get(of_role(examples.labels.len())).unwrap_or_default().to_vec(),
+        true_labels: examples.true_labels.get(of_role(examples.true_labels.len())).unwrap_or_default().to_vec(),
         classes: examples.class_names.clone(),
     }
 }

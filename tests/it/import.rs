@@ -152,6 +152,7 @@ fn the_analyses_of_imported_scores_are_those_of_the_arrays() {
         runs: vec![0, 1, 2, 3],
         scores: vec![score("forgetting", Harder::High, &first), score("paper.aum", Harder::Low, &second)],
         cohort: std::sync::Arc::default(),
+        predicted: ndarray::Array2::default((0, 0)),
     };
     let expected = analysis::correlation::Prepared::new(&model).correlate(&[0, 1]);
     let answer = place.json(&["analyze", "correlation", "--model", "net"]);

@@ -38,6 +38,7 @@ fn model(golden: &Value) -> ModelScores {
         runs: (0..5).collect(),
         scores: names.map(score).collect(),
         cohort: Arc::default(),
+        predicted: Array2::default((0, 0)),
     }
 }
 
