@@ -61,6 +61,11 @@ impl Pass {
         }
     }
 
+    /// Whether the final weights of a finished replicate, and its files, are enough to make it after this epoch.
+    pub fn outlives_training(self, epoch: u32, epochs: u32) -> bool {
+        self.is_stored(epoch, epochs, true) || (epoch == epochs && !matches!(self, Self::Saliency { .. }))
+    }
+
     /// What it is, for people.
     pub fn about(self) -> &'static str {
         match self {

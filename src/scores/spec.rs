@@ -63,6 +63,12 @@ impl ScoreSpec {
         (self.kind.observer)(&self.settings, sizes)
     }
 
+    /// Whether the files of a finished replicate are enough to compute it, without its network.
+    pub fn is_in_files(&self, timetable: &Timetable) -> bool {
+        let stored = |need: &Need| need.after.iter().all(|epoch| need.pass.is_stored(*epoch, timetable.epochs, true));
+        self.needs(timetable).iter().all(stored)
+    }
+
     /// Whether it is a number per example of a model, not of each replicate.
     pub fn is_ensemble(&self) -> bool {
         self.kind.ensemble.is_some()

@@ -1,5 +1,6 @@
 //! A score was added to a study that is under way: what can still be computed, and what cannot any more?
 //!
+//! Final weights are enough for passes after the last epoch ([`late_passes`](super::late_passes)); here is what files alone give.
 //! Scores of observations come from the stored rows (entropy is kept as f16 there, so `entropy` agrees to 1e-3 with a
 //! score that was there from the start; the others to 1e-5 or exactly). Logits of the last epoch are stored; those of earlier epochs are gone.
 
@@ -56,9 +57,11 @@ fn known_scores(dir: &ReplicateDir, record: &ReplicateRecord) -> Result<BTreeSet
 fn gone(need: &Need, plan: &ReplicatePlan, record: &ReplicateRecord) -> Vec<u32> {
     let finished = record.state == State::Finished;
     let committed = if finished { record.epochs_done } else { record.epochs_committed };
-    let lost = |epoch: &u32| {
-        committed > 0 && *epoch <= committed && !need.pass.is_stored(*epoch, plan.timetable.epochs, finished)
+    let there = |epoch: u32| match finished {
+        true => need.pass.outlives_training(epoch, plan.timetable.epochs),
+        false => need.pass.is_stored(epoch, plan.timetable.epochs, false),
     };
+    let lost = |epoch: &u32| committed > 0 && *epoch <= committed && !there(*epoch);
     need.after.iter().copied().filter(lost).collect()
 }
 
@@ -77,8 +80,11 @@ fn fill_one(dir: &ReplicateDir, specs: &[ScoreSpec], plan: &ReplicatePlan, datas
     let (timetable, labels) = (&plan.timetable, &dataset.labels);
     // Files that cannot be read are that replicate's failure, told when it is shown.
     let Ok(Some(record)) = dir.record() else { return Ok(()) };
-    let (true, Ok(Some(mut stored))) = (record.state == State::Finished, dir.scores()) else { return Ok(()) };
-    let lacks = |spec: &&ScoreSpec| spec.is_observed() && stored.iter().all(|score| score.name != spec.name);
+    let (true, Ok(Some(stored))) = (record.state == State::Finished, dir.scores()) else { return Ok(()) };
+    let lacks = |spec: &&ScoreSpec| {
+        let computable = spec.is_observed() && spec.is_in_files(timetable);
+        computable && stored.iter().all(|score| score.name != spec.name)
+    };
     let missing: Vec<&ScoreSpec> = specs.iter().filter(lacks).collect();
     if missing.is_empty() {
         return Ok(());
@@ -89,13 +95,23 @@ fn fill_one(dir: &ReplicateDir, specs: &[ScoreSpec], plan: &ReplicatePlan, datas
     let mut observers: Vec<_> = missing.iter().map(|spec| spec.observer(&sizes)).collect();
     replay(&mut observers, dir, &observations, timetable.rows_after(record.epochs_done), labels)?;
     let (_, logits) = dir.final_logits()?;
-    for (spec, observer) in missing.iter().zip(&mut observers) {
+    let added = missing.iter().zip(&mut observers).map(|(spec, observer)| {
         observer.seen(Pass::Logits, record.epochs_done, &logits, labels);
         let (name, conventions) = (spec.name.clone(), spec.conventions(timetable));
-        stored.push(StoredScore { name, values: observer.values(), conventions });
-    }
-    dir.write_scores(&stored)?;
-    dir.log("scores added from the stored observations and final logits")
+        StoredScore { name, values: observer.values(), conventions }
+    });
+    store(dir, added.collect(), "scores added from the stored observations and final logits")
+}
+
+/// Stores scores beside those that a finished replicate has, and says so in its log.
+///
+/// # Errors
+/// Stored scores that cannot be read; a file that cannot be written.
+pub(super) fn store(dir: &ReplicateDir, added: Vec<StoredScore>, told: &str) -> Result<()> {
+    let mut scores = dir.scores()?.unwrap_or_default();
+    scores.extend(added);
+    dir.write_scores(&scores)?;
+    dir.log(told)
 }
 
 /// Shows observers the predictions at initialisation, where they are stored, and the first stored rows.

@@ -158,11 +158,7 @@ pub(super) fn finish<K: Kernels>(run: &mut Run<'_, K>) -> Result<(), Stop> {
 /// Weights and norm statistics by PyTorch's names, and their digest for the record.
 fn write_weights<K: Kernels>(run: &mut Run<'_, K>) -> Result<()> {
     let state = run.learner.state()?;
-    let mut digest = blake3::Hasher::new();
-    for value in state.weights.iter().chain(&state.statistics) {
-        digest.update(&value.to_le_bytes());
-    }
-    run.life.record.weights_digest = Some(digest.finalize().to_hex().to_string());
+    run.life.record.weights_digest = Some(state.digest());
     let layout = run.learner.layout();
     let arenas = [(&layout.parameters, &state.weights), (&layout.statistics, &state.statistics)];
     let named = arenas.into_iter().flat_map(|(table, arena)| {

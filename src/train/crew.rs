@@ -15,6 +15,7 @@ use crossbeam_channel::{Receiver, Sender, select, tick, unbounded};
 
 use self::rests::{Rests, WAITS};
 use super::events::{Command, Event, Target};
+use super::late_passes;
 use super::replicate::{Context, Outcome};
 use super::steer::{Leave, Steer};
 use super::wishes::{News, Wishes};
@@ -111,8 +112,12 @@ impl Manager {
             // Whatever was under way or failed when the last process ended waits for its turn again.
             known.filter(|state| matches!(state, State::Finished | State::Skipped)).unwrap_or(State::Queued)
         };
+        let state = |plan: &ReplicatePlan| match state(&plan.id) {
+            State::Finished if lacks_scores(&context, plan) => State::Queued,
+            state => state,
+        };
         let post =
-            |plan: &ReplicatePlan| Post { plan: plan.clone(), steer: Arc::default(), state: state(&plan.id), crowd: 0 };
+            |plan: &ReplicatePlan| Post { plan: plan.clone(), steer: Arc::default(), state: state(plan), crowd: 0 };
         let posts: Vec<Post> = context.plan.replicates.iter().map(post).collect();
         for post in posts.iter().filter(|post| post.state == State::Finished) {
             // A kill right after the last step but one leaves a checkpoint that nothing needs any more.
@@ -409,8 +414,11 @@ impl Manager {
     fn write_and_announce(&mut self, id: &ReplicateId, state: State, reason: &str) {
         self.set(id, state);
         let written = self.context.folder.replicate(id).change_record(|record| {
-            record.state = state;
-            record.reason = Some(reason.to_owned());
+            // A finished one that scores could not be added to is finished still.
+            if record.state != State::Finished {
+                record.state = state;
+                record.reason = Some(reason.to_owned());
+            }
         });
         let dir = self.context.folder.replicate(id);
         if let Err(error) = written.and_then(|()| dir.log(&format!("{}: {reason}", state.word()))) {
@@ -467,6 +475,19 @@ impl Manager {
     fn post(&mut self, id: &ReplicateId) -> Option<&mut Post> {
         self.posts.iter_mut().find(|post| post.plan.id == *id)
     }
+}
+
+/// Whether a finished replicate has to lend its network to scores that were added; shown as waiting for its turn.
+fn lacks_scores(context: &Context, plan: &ReplicatePlan) -> bool {
+    let missing = late_passes::missing(&context.folder.replicate(&plan.id), &context.plan, plan);
+    if let Some(first) = missing.first() {
+        let more = if missing.len() > 1 { format!(" and {} more", missing.len() - 1) } else { String::new() };
+        context.board.update(&plan.id, |view| {
+            view.progress.state = State::Queued;
+            view.progress.reason = Some(format!("{}{more} will be added", first.name));
+        });
+    }
+    !missing.is_empty()
 }
 
 fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {

@@ -69,6 +69,17 @@ pub struct LearnerState {
     pub statistics: Vec<f32>,
 }
 
+impl LearnerState {
+    /// The BLAKE3 digest of weights and statistics, in hexadecimal: what a replicate's record knows its weights by.
+    pub fn digest(&self) -> String {
+        let mut digest = blake3::Hasher::new();
+        for value in self.weights.iter().chain(&self.statistics) {
+            digest.update(&value.to_le_bytes());
+        }
+        digest.finalize().to_hex().to_string()
+    }
+}
+
 impl<K: Kernels> Learner<K> {
     /// Plans a model for images `[C, H, W]` and a number of classes, and allocates its arenas (all zero).
     ///

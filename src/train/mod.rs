@@ -9,6 +9,7 @@ pub mod ensembles;
 pub mod eta;
 pub mod events;
 pub mod gpus;
+pub mod late_passes;
 pub mod learner;
 pub mod moments;
 mod passes;

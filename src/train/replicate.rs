@@ -13,6 +13,7 @@ use crossbeam_channel::Sender;
 use super::board::{Board, LiveScores, MarginQuantiles, margin_history, margin_quantiles};
 use super::commit;
 use super::events::Event;
+use super::late_passes;
 use super::learner::Learner;
 use super::moments::Moments;
 use super::passes::{self, Buffers, Totals};
@@ -144,7 +145,7 @@ pub fn train<K: Kernels>(
         Claim::Theirs(owner) => return Ok(Outcome::Elsewhere(owner.to_string())),
     };
     if dir.record()?.is_some_and(|record| record.state == State::Finished) {
-        return Ok(Outcome::Finished);
+        return late_passes::make(context, plan, kernels, steer, dir, lock);
     }
     let mut run = Run::open(context, plan, kernels()?, steer, dir, lock)?;
     match run.train_to_end() {
@@ -185,6 +186,11 @@ impl Life<'_> {
 
     /// Between steps and batches: gives a sign of life, parks while paused, leaves where the epoch's end need not be reached.
     pub fn obey(&mut self) -> Result<(), Stop> {
+        if self.record.state == State::Finished {
+            // Scores are added to it: whatever is wished, its record stays.
+            while self.steer.wait(HEARTBEAT) {}
+            return self.steer.wish().map_or(Ok(()), |leave| Err(Stop::Leave(leave)));
+        }
         if self.pulse.write() {
             self.write_record()?;
         }

@@ -23,15 +23,23 @@ fn refusal(dir: &std::path::Path, more: &[&str]) -> String {
     error.to_string()
 }
 
+/// The first replicate of a model.
+fn replicate(dir: &std::path::Path, label: &str) -> diffscope::store::replicate::ReplicateDir {
+    diffscope::store::StudyFolder::open(dir).unwrap().replicate(&id(label, 0))
+}
+
 fn scores(dir: &std::path::Path, label: &str) -> Vec<(String, Vec<u32>)> {
-    let folder = diffscope::store::StudyFolder::open(dir).unwrap();
-    let stored = folder.replicate(&id(label, 0)).scores().unwrap().unwrap();
+    let stored = replicate(dir, label).scores().unwrap().unwrap();
     let mut bits: Vec<(String, Vec<u32>)> = stored
         .into_iter()
         .map(|score| (score.name, score.values.iter().map(|value| value.to_bits()).collect()))
         .collect();
     bits.sort();
     bits
+}
+
+fn has(dir: &std::path::Path, label: &str, score: &str) -> bool {
+    scores(dir, label).iter().any(|(name, _)| name == score)
 }
 
 #[test]
@@ -52,6 +60,65 @@ fn scores_added_later_equal_those_that_were_there_from_the_start() {
             assert!(late == early, "{label}: {name} differs");
         }
     }
+}
+
+/// Scores whose passes the final weights are enough for.
+const OF_FINAL_WEIGHTS: &str = "scores={ el2n = { epoch = [0, 2] }, grand = { epoch = 3 }, input_margin = {}, prediction_depth = {}, \
+                                prototypes = {}, self_prototypes = {} }";
+
+#[test]
+fn scores_of_the_final_weights_are_added_to_finished_replicates() {
+    let temp = tempfile::tempdir().unwrap();
+    let (late, early) = (temp.path().join("late"), temp.path().join("early"));
+    run(&late, &["scores={ el2n = { epoch = [0, 2] } }"], 2);
+    let finished = replicate(&late, "net").record().unwrap();
+    run(&late, &[OF_FINAL_WEIGHTS], 2);
+    run(&early, &[OF_FINAL_WEIGHTS], 2);
+    for label in ["net", "mlp-16x1"] {
+        assert!(scores(&late, label) == scores(&early, label), "{label}");
+        let files = |dir| std::fs::read(replicate(dir, label).path().join("probes.safetensors")).unwrap();
+        assert!(files(&late) == files(&early), "what the probes say is kept too");
+    }
+    assert_eq!(replicate(&late, "net").record().unwrap(), finished, "nothing was trained again");
+}
+
+#[test]
+fn a_replicate_that_scores_cannot_be_added_to_stays_finished() {
+    let temp = tempfile::tempdir().unwrap();
+    let dir = temp.path().join("s");
+    run(&dir, &["scores={ el2n = { epoch = [0, 2] } }"], 2);
+    let before = replicate(&dir, "net").record().unwrap();
+    let other = replicate(&dir, "mlp-16x1").path().join("weights.safetensors");
+    std::fs::copy(other, replicate(&dir, "net").path().join("weights.safetensors")).unwrap();
+    let running = start(&dir, &[OF_FINAL_WEIGHTS], 1);
+    let all = crate::studies::progress_when(&running, "all was tried", |all| {
+        use diffscope::store::record::State::{Failed, Finished};
+        all.iter().all(|one| matches!(one.state, Failed | Finished))
+    });
+    running.crew.end(false);
+    let failed: Vec<_> = all.iter().filter_map(|one| one.reason.as_ref()).collect();
+    assert!(failed.len() == 1 && failed[0].contains("weights.safetensors: expected a tensor"), "{failed:?}");
+    assert_eq!(replicate(&dir, "net").record().unwrap(), before);
+    assert_eq!((has(&dir, "net", "el2n@2"), has(&dir, "net", "input_margin")), (true, false), "what it had is there");
+    assert!(has(&dir, "mlp-16x1", "input_margin"), "and the others have all");
+}
+
+#[test]
+fn a_pause_or_an_end_while_scores_are_added_leaves_a_finished_replicate_and_the_next_run_adds_them() {
+    let temp = tempfile::tempdir().unwrap();
+    let dir = temp.path().join("s");
+    let (few, many) = ("scores={ el2n = { epoch = 0 } }", "scores={ el2n = { epoch = 0 }, prediction_depth = {} }");
+    run(&dir, &["data.limit=2000", few], 2);
+    let before = replicate(&dir, "net").record().unwrap();
+    let running = start(&dir, &["data.limit=2000", many], 1);
+    let _ = crate::studies::progress_when(&running, "it is under way", |all| {
+        all[0].reason.as_ref().is_some_and(|reason| reason.contains("adding prediction_depth"))
+    });
+    running.crew.end(false);
+    assert_eq!(replicate(&dir, "net").record().unwrap(), before);
+    assert!(!has(&dir, "net", "prediction_depth"));
+    run(&dir, &["data.limit=2000", many], 2);
+    assert!(has(&dir, "net", "prediction_depth"));
 }
 
 #[test]
