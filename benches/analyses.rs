@@ -12,8 +12,8 @@ use std::time::Instant;
 use diffscope::analysis::intervals::{self, rank_intervals};
 use diffscope::analysis::means::SignedRuns;
 use diffscope::analysis::{
-    Analysis, Answer, Input, ModelScores, Options, ScoreRuns, bias, components, correlation, fingerprint, stability,
-    variance,
+    Analysis, Answer, Input, ModelScores, Options, REGISTRY, ScoreRuns, bias, components, correlation, fingerprint,
+    stability, variance,
 };
 use diffscope::random::Key;
 use diffscope::scores::Harder;
@@ -66,26 +66,37 @@ fn first_time(models: &[ModelScores]) -> Vec<(&'static str, Answer)> {
         .into()
 }
 
-/// What a reader waits for who turns to other scores, or another threshold, on the screen.
+/// What a reader waits for who takes a score in or out, or moves a threshold, on the screen.
 fn again(models: &[ModelScores]) {
     let model = &models[0];
-    let all: Vec<usize> = (0..model.scores.len()).collect();
-    let some = &all[..all.len() - 1];
-    let options = Options::default();
-    let correlated = correlation::Prepared::new(model);
-    timed("correlation of other scores", || correlation::answer(&[correlated.correlate(some)]));
-    let draws = Options { draws: Some(2), ..Options::default() };
-    let compared = [stability::Prepared::new(model, &all, &draws)];
-    let other = Options { threshold: 80.0, target: 0.02, ..Options::default() };
-    timed("stability at another threshold", || stability::answer(&compared, &other));
-    let averaged = components::Prepared::new(model);
-    timed("components of other scores", || components::answer(&[averaged.decompose(some)], &options));
-    let one = Options { scores: vec![model.scores[0].name.clone()], ..Options::default() };
+    let names: Vec<String> = model.scores.iter().map(|score| score.name.clone()).collect();
+    let fewer = Options { scores: names[1..].to_vec(), quick: true, ..Options::default() };
+    let all = Options { quick: true, ..Options::default() };
+    let other = Options { threshold: 80.0, target: 0.02, quick: true, ..Options::default() };
+    for analysis in REGISTRY {
+        let Some(again) = analysis.again else { continue };
+        let mut kept = again();
+        let models = if analysis.compares { models } else { &models[..1] };
+        let input = Input { models, replicates: &[] };
+        kept.answer(&input, &fewer).unwrap();
+        // A score that was not looked at before comes in.
+        once(&format!("{}: a score more", analysis.name), || kept.answer(&input, &all).unwrap());
+        timed(&format!("{}: a score fewer", analysis.name), || kept.answer(&input, &fewer).unwrap());
+        if analysis.takes.contains(&"--threshold") {
+            timed(&format!("{}: another threshold", analysis.name), || kept.answer(&input, &other).unwrap());
+        }
+    }
+    let one = Options { scores: names[..1].to_vec(), ..Options::default() };
     let input = Input { models, replicates: &[] };
-    timed("bias by another score", || bias::answer(&bias::Prepared::new(&input, &one).unwrap(), &one));
-    timed("variance of another score", || variance::Prepared::new(model, &all[..1]));
+    timed("fingerprint by another score", || (fingerprint::ANALYSIS.run)(&input, &one).unwrap());
     let score = SignedRuns::new(&model.scores[0]);
     timed("rank intervals of a score", || rank_intervals(&score, intervals::DRAWS, 0, 0.9));
+}
+
+fn once<T>(what: &str, work: impl FnOnce() -> T) {
+    let start = Instant::now();
+    std::hint::black_box(work());
+    println!("{what:40} {:8.1} ms", start.elapsed().as_secs_f64() * 1000.0);
 }
 
 /// The median of five.
@@ -98,7 +109,7 @@ fn timed<T>(what: &str, mut work: impl FnMut() -> T) {
         })
         .collect();
     seconds.sort_by(f64::total_cmp);
-    println!("{what:32} {:8.1} ms", 1e3 * seconds[2]);
+    println!("{what:40} {:8.1} ms", 1e3 * seconds[2]);
 }
 
 fn model(name: &str, scores: Vec<Array2<f32>>) -> ModelScores {

@@ -17,10 +17,9 @@ mod welch;
 
 use std::sync::Arc;
 
-use rayon::prelude::*;
-
+use super::again::Memory;
 use super::means::{self, SignedRuns};
-use super::{Analysis, Answer, Cohort, Input, ModelScores, Options, select};
+use super::{Again, Analysis, Answer, Cohort, Input, ModelScores, Options, select};
 use crate::Result;
 use permutation::Permutations;
 
@@ -36,6 +35,7 @@ pub static ANALYSIS: Analysis = Analysis {
     compares: true,
     takes: &["--draws", "--seed", "--per-example"],
     run,
+    again: Some(|| Box::new(Kept::default())),
 };
 
 /// Runs that a model needs: a variance.
@@ -107,13 +107,18 @@ pub(super) struct Side<'a> {
 impl Prepared {
     /// Tests every pair of the models that have enough runs.
     pub fn new(input: &Input, options: &Options) -> Result<Self> {
+        Self::with(&mut Memory::default(), input, options)
+    }
+
+    /// The same, with tests that are known.
+    fn with(known: &mut Memory<Tests>, input: &Input, options: &Options) -> Result<Self> {
         let (sides, mut warnings) = sides(input, options)?;
         let mut pairs = Vec::new();
         for (place, first) in sides.iter().enumerate() {
             for second in sides.iter().skip(place + 1) {
                 match why_not(first, second) {
                     Some(reason) => warnings.push(reason),
-                    None => pairs.push(Pair::new(first, second, options)),
+                    None => pairs.push(Pair::new(known, first, second, options)),
                 }
             }
         }
@@ -152,7 +157,8 @@ pub(super) fn why_not(first: &Side, second: &Side) -> Option<String> {
 }
 
 impl Pair {
-    fn new(first: &Side, second: &Side, options: &Options) -> Self {
+    fn new(known: &mut Memory<Tests>, first: &Side, second: &Side, options: &Options) -> Self {
+        let names = [first, second].map(|side| side.model.model.clone());
         let runs = [first.model.runs.len(), second.model.runs.len()];
         let draws = options.draws.unwrap_or(permutation::DRAWS);
         let few = runs.iter().any(|runs| *runs < permutation::BELOW);
@@ -162,14 +168,17 @@ impl Pair {
             Some((a, b))
         });
         let scores: Vec<_> = in_both.collect();
+        let tested = |(a, _): &(&SignedRuns, &SignedRuns)| {
+            [format!("{} {draws} {}", options.role, options.seed), names.join("\n"), a.name().to_owned()]
+        };
         Self {
-            models: [first, second].map(|side| side.model.model.clone()),
             runs,
             parameters: [first.parameters, second.parameters],
             role: options.role.clone(),
             cohort: first.model.cohort.clone(),
             examples: first.model.examples(),
-            scores: scores.into_par_iter().map(|(a, b)| Tests::new(a, b, permutations.as_ref())).collect(),
+            scores: known.all(&scores, tested, |(a, b)| Tests::new(a, b, permutations.as_ref())),
+            models: names,
             permutation: permutations.as_ref().map(|permutations| {
                 let (smallest, all) = permutations.smallest();
                 PermutationNote { smallest, all, draws, seed: options.seed }
@@ -197,7 +206,17 @@ impl Tests {
 }
 
 fn run(input: &Input, options: &Options) -> Result<Answer> {
-    Ok(answer(&Prepared::new(input, options)?, options))
+    Kept::default().answer(input, options)
+}
+
+/// The tests of the scores that were looked at.
+#[derive(Default)]
+struct Kept(Memory<Tests>);
+
+impl Again for Kept {
+    fn answer(&mut self, input: &Input, options: &Options) -> Result<Answer> {
+        Ok(answer(&Prepared::with(&mut self.0, input, options)?, options))
+    }
 }
 
 #[cfg(test)]

@@ -11,9 +11,10 @@
 mod answer;
 mod decompose;
 
+use super::again::{Memory, key};
 use super::means::{self, SignedRuns};
 use super::stability::{self, Comparisons};
-use super::{Analysis, Answer, Input, ModelScores, Options, select};
+use super::{Again, Analysis, Answer, Input, ModelScores, Options, select};
 use crate::Result;
 
 pub use answer::answer;
@@ -27,6 +28,7 @@ pub static ANALYSIS: Analysis = Analysis {
     compares: false,
     takes: &["--draws", "--seed", "--threshold"],
     run,
+    again: Some(|| Box::new(Kept::default())),
 };
 
 /// Scores that a component needs to be one of several.
@@ -151,18 +153,48 @@ impl Scratch {
 }
 
 fn run(input: &Input, options: &Options) -> Result<Answer> {
-    let mut decomposed = Vec::new();
-    for model in input.models.iter().filter(|model| model.role == options.role) {
+    Kept::default().answer(input, options)
+}
+
+/// The means of every model, and how steady the first components were that were looked at.
+#[derive(Default)]
+struct Kept {
+    means: Memory<Prepared>,
+    steadiness: Memory<Option<Comparisons>>,
+    /// Whether the last answer was quick and left a steadiness out.
+    unfinished: bool,
+}
+
+impl Again for Kept {
+    fn answer(&mut self, input: &Input, options: &Options) -> Result<Answer> {
+        let mut decomposed = Vec::new();
+        self.unfinished = false;
+        for model in input.models.iter().filter(|model| model.role == options.role) {
+            decomposed.push(self.decompose(model, options)?);
+        }
+        Ok(Answer { unfinished: self.unfinished, ..answer(&decomposed, options) })
+    }
+}
+
+impl Kept {
+    fn decompose(&mut self, model: &ModelScores, options: &Options) -> Result<Decomposed> {
         let places = select::scores(model, &options.scores)?;
-        let mut of = Prepared::new(model).decompose(&places);
+        let mut of = self.means.look(key(model, ""), || Prepared::new(model)).decompose(&places);
         let used: Vec<usize> = places
             .into_iter()
             .filter(|place| model.scores.get(*place).is_some_and(|score| of.scores.contains(&score.name)))
             .collect();
-        of.steadiness = steadiness(model, &used, options);
-        decomposed.push(of);
+        let key = key(model, &format!("{} {:?} {}", of.scores.join("\n"), options.draws, options.seed));
+        of.steadiness = match self.steadiness.known(&key) {
+            Some(known) => known,
+            None if options.quick => {
+                self.unfinished = true;
+                None
+            }
+            None => self.steadiness.get(key, || steadiness(model, &used, options)),
+        };
+        Ok(of)
     }
-    Ok(answer(&decomposed, options))
 }
 
 #[cfg(test)]

@@ -10,8 +10,9 @@ use ndarray::Array2;
 use rayon::prelude::*;
 use statrs::distribution::{ContinuousCDF, Normal};
 
+use super::again::{Memory, key};
 use super::rank::{MeanRanks, Ranks};
-use super::{Analysis, Answer, Input, ModelScores, Options, ScoreRuns, select};
+use super::{Again, Analysis, Answer, Input, ModelScores, Options, ScoreRuns, select};
 use crate::Result;
 
 pub use answer::answer;
@@ -24,6 +25,7 @@ pub static ANALYSIS: Analysis = Analysis {
     compares: false,
     takes: &[],
     run,
+    again: Some(|| Box::new(Kept::default())),
 };
 
 /// Below this many runs a run's part in its own mean matters, and the leave-one-out form stands beside.
@@ -208,11 +210,22 @@ pub fn interval(rho: f64, n: usize, level: f64) -> (f64, f64) {
 }
 
 fn run(input: &Input, options: &Options) -> Result<Answer> {
-    let mut correlations = Vec::new();
-    for model in input.models.iter().filter(|model| model.role == options.role) {
-        correlations.push(Prepared::new(model).correlate(&select::scores(model, &options.scores)?));
+    Kept::default().answer(input, options)
+}
+
+/// The ranks of every model.
+#[derive(Default)]
+struct Kept(Memory<Prepared>);
+
+impl Again for Kept {
+    fn answer(&mut self, input: &Input, options: &Options) -> Result<Answer> {
+        let mut correlations = Vec::new();
+        for model in input.models.iter().filter(|model| model.role == options.role) {
+            let prepared = self.0.look(key(model, ""), || Prepared::new(model));
+            correlations.push(prepared.correlate(&select::scores(model, &options.scores)?));
+        }
+        Ok(answer(&correlations))
     }
-    Ok(answer(&correlations))
 }
 
 #[cfg(test)]

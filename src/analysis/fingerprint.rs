@@ -34,6 +34,7 @@ pub static ANALYSIS: Analysis = Analysis {
     compares: true,
     takes: &["--draws", "--seed"],
     run,
+    again: None,
 };
 
 /// Examples in a fingerprint.

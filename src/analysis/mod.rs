@@ -3,6 +3,7 @@
 //! An analysis takes arrays and gives tables, figures and one sentence; the command line, the tab and the report
 //! each know how to draw those. Nothing here reads a file, starts a thread or looks at a clock.
 
+pub mod again;
 pub mod bias;
 pub mod components;
 pub mod correlation;
@@ -29,6 +30,7 @@ use serde_json::json;
 use crate::Result;
 use crate::scores::Harder;
 
+pub use again::Again;
 pub use figure::Figure;
 
 /// Every analysis of this version. Adding one is its file and its line here.
@@ -57,6 +59,8 @@ pub struct Analysis {
     pub takes: &'static [&'static str],
     /// Answers it.
     pub run: fn(&Input, &Options) -> Result<Answer>,
+    /// Answers it again and again, and keeps what is slow; none where nothing is.
+    pub again: Option<fn() -> Box<dyn Again>>,
 }
 
 /// What an analysis is given: the caller has left out replicates that are unfinished or non-finite.
@@ -85,6 +89,8 @@ pub struct Options {
     pub threshold: f64,
     /// The median rank change to reach, as a share of the examples.
     pub target: f64,
+    /// Whether parts that take longer than a moment may be left out: somebody waits at the screen, and is given them later.
+    pub quick: bool,
 }
 
 impl Default for Options {
@@ -97,6 +103,7 @@ impl Default for Options {
             per_example: false,
             threshold: 50.0,
             target: 0.05,
+            quick: false,
         }
     }
 }
@@ -206,6 +213,8 @@ pub struct Answer {
     pub figures: Vec<Figure>,
     /// One JSON object per model: the complete numbers.
     pub results: Vec<serde_json::Value>,
+    /// Whether parts were left out because of [`Options::quick`].
+    pub unfinished: bool,
 }
 
 impl Answer {

@@ -24,14 +24,19 @@ pub fn scores(model: &ModelScores, wanted: &[String]) -> Result<Vec<usize>> {
         let known = names.join(", ");
         return Err(Error::Usage(format!("{} has no score `{unknown}`{near}; it has {known}", model.model)));
     }
-    let mut seen = HashSet::new();
-    let by_default = |name: &str| base(name) != "variability" && seen.insert(base(name).to_owned());
-    let chosen: Vec<bool> = if wanted.is_empty() {
-        names.iter().copied().map(by_default).collect()
+    let chosen = if wanted.is_empty() {
+        by_default(&names)
     } else {
         names.iter().map(|name| wanted.iter().any(|wanted| wanted == name)).collect()
     };
     Ok(chosen.iter().enumerate().filter(|(_, chosen)| **chosen).map(|(place, _)| place).collect())
+}
+
+/// Which of the scores of these names are looked at where nobody chooses: the first-listed variant of each, without
+/// `variability`.
+pub fn by_default(names: &[&str]) -> Vec<bool> {
+    let mut seen = HashSet::new();
+    names.iter().map(|name| base(name) != "variability" && seen.insert(base(name).to_owned())).collect()
 }
 
 /// Why an analysis has to leave a score out, if so.

@@ -17,8 +17,9 @@ pub mod needed;
 use rayon::prelude::*;
 
 use self::draws::{Change, Comparer};
+use super::again::{Memory, key};
 use super::means::{self, SignedRuns};
-use super::{Analysis, Answer, Input, ModelScores, Options, select};
+use super::{Again, Analysis, Answer, Input, ModelScores, Options, select};
 use crate::Result;
 
 pub use answer::{add_measures, answer, curves};
@@ -31,6 +32,7 @@ pub static ANALYSIS: Analysis = Analysis {
     compares: false,
     takes: &["--draws", "--seed", "--threshold", "--target"],
     run,
+    again: Some(|| Box::new(Kept::default())),
 };
 
 /// Draws for each number of runs.
@@ -70,12 +72,19 @@ pub struct Comparisons {
 impl Prepared {
     /// Draws and compares, for the scores at these places.
     pub fn new(model: &ModelScores, places: &[usize], options: &Options) -> Self {
+        Self::with(&mut Memory::default(), model, places, options)
+    }
+
+    /// The same, with comparisons that are known.
+    fn with(known: &mut Memory<Comparisons>, model: &ModelScores, places: &[usize], options: &Options) -> Self {
         let (scores, warnings) = means::per_run(model, places);
         let (runs, draws, seed) = (model.runs.len(), options.draws.unwrap_or(DRAWS), options.seed);
-        let compared = |score: &SignedRuns| Comparisons {
+        let compare = |score: &SignedRuns| Comparisons {
             score: score.name().to_owned(),
             changes: over_sets(runs, draws, seed, |(), set, means| score.means(set, means)),
         };
+        let compared =
+            |score: &SignedRuns| known.get(key(model, &format!("{} {draws} {seed}", score.name())), || compare(score));
         Self {
             model: model.model.clone(),
             role: model.role.to_owned(),
@@ -129,11 +138,22 @@ impl<S> Scratch<S> {
 }
 
 fn run(input: &Input, options: &Options) -> Result<Answer> {
-    let mut prepared = Vec::new();
-    for model in input.models.iter().filter(|model| model.role == options.role) {
-        prepared.push(Prepared::new(model, &select::scores(model, &options.scores)?, options));
+    Kept::default().answer(input, options)
+}
+
+/// All comparisons of the scores that were looked at.
+#[derive(Default)]
+struct Kept(Memory<Comparisons>);
+
+impl Again for Kept {
+    fn answer(&mut self, input: &Input, options: &Options) -> Result<Answer> {
+        let mut prepared = Vec::new();
+        for model in input.models.iter().filter(|model| model.role == options.role) {
+            let places = select::scores(model, &options.scores)?;
+            prepared.push(Prepared::with(&mut self.0, model, &places, options));
+        }
+        Ok(answer(&prepared, options))
     }
-    Ok(answer(&prepared, options))
 }
 
 #[cfg(test)]

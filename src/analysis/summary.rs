@@ -13,6 +13,7 @@ pub static ANALYSIS: Analysis = Analysis {
     compares: false,
     takes: &[],
     run,
+    again: None,
 };
 
 /// How the training of one model went.

@@ -9,15 +9,15 @@
 //! each bin), `spread` (of each bin) and `harder_vary_more` (Spearman of an example's spread with its mean's rank).
 
 use ndarray::Axis;
-use rayon::prelude::*;
 use serde_json::{Value, json};
 
+use super::again::{Memory, key};
 use super::figure::Curve;
 use super::means::{self, SignedRuns};
 use super::quantile::{mean, quantile};
 use super::rank::{Ranker, Ranks};
 use super::table::significant;
-use super::{Analysis, Answer, Cell, Figure, Input, ModelScores, Options, Table, select};
+use super::{Again, Analysis, Answer, Cell, Figure, Input, ModelScores, Options, Table, select};
 use crate::Result;
 
 /// The registry's line.
@@ -28,6 +28,7 @@ pub static ANALYSIS: Analysis = Analysis {
     compares: false,
     takes: &[],
     run,
+    again: Some(|| Box::new(Kept::default())),
 };
 
 /// A value of its own and one beside it.
@@ -74,6 +75,11 @@ pub struct Prepared {
 impl Prepared {
     /// Bins the scores at these places.
     pub fn new(model: &ModelScores, places: &[usize]) -> Self {
+        Self::with(&mut Memory::default(), model, places)
+    }
+
+    /// The same, with bins that are known.
+    fn with(known: &mut Memory<Binned>, model: &ModelScores, places: &[usize]) -> Self {
         let (scores, warnings) = means::per_run(model, places);
         let bin = bin_size(model.examples());
         Self {
@@ -81,7 +87,7 @@ impl Prepared {
             role: model.role.to_owned(),
             runs: model.runs.len(),
             bin,
-            scores: scores.par_iter().map(|score| binned(score, bin)).collect(),
+            scores: known.all(&scores, |score| key(model, score.name()), |score| binned(score, bin)),
             warnings,
         }
     }
@@ -128,6 +134,20 @@ fn spreads(score: &SignedRuns) -> Vec<f64> {
 }
 
 fn run(input: &Input, options: &Options) -> Result<Answer> {
+    Kept::default().answer(input, options)
+}
+
+/// The bins of the scores that were looked at.
+#[derive(Default)]
+struct Kept(Memory<Binned>);
+
+impl Again for Kept {
+    fn answer(&mut self, input: &Input, options: &Options) -> Result<Answer> {
+        answer(&mut self.0, input, options)
+    }
+}
+
+fn answer(known: &mut Memory<Binned>, input: &Input, options: &Options) -> Result<Answer> {
     let mut answer = Answer::default();
     let mut readings = Vec::new();
     for model in input.models.iter().filter(|model| model.role == options.role) {
@@ -136,7 +156,7 @@ fn run(input: &Input, options: &Options) -> Result<Answer> {
             answer.warnings.push(format!("{}: {found} finished runs; variance needs {FEWEST}", model.model));
             continue;
         }
-        let of = Prepared::new(model, &select::scores(model, &options.scores)?);
+        let of = Prepared::with(known, model, &select::scores(model, &options.scores)?);
         answer.warnings.extend(of.warnings.iter().cloned());
         answer.tables.push(table(&of));
         answer.figures.extend(of.scores.iter().map(|score| curves(&of, score)));

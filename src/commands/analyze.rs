@@ -69,6 +69,7 @@ fn choices(options: &cli::Analyze, analysis: &Analysis, role: Role) -> Result<Op
         per_example: options.per_example,
         threshold: options.threshold.unwrap_or(default.threshold),
         target: options.target.map_or(default.target, |percent| percent / 100.0),
+        ..default
     })
 }
 
@@ -100,7 +101,7 @@ fn find(name: &str) -> Result<&'static Analysis> {
 
 /// The models of all studies that are looked at.
 #[derive(Default)]
-struct Gathered {
+pub(super) struct Gathered {
     models: Vec<ModelScores>,
     replicates: Vec<Replicates>,
     /// What was left out of them.
@@ -110,6 +111,14 @@ struct Gathered {
 }
 
 impl Gathered {
+    /// One model, or all where the label is empty.
+    pub(super) fn of(&self, label: &str) -> Input<'_> {
+        let of = |name: &str| label.is_empty() || name == label;
+        let models = part(&self.models, |model| of(&model.model));
+        let replicates = part(&self.replicates, |model| of(&model.model));
+        Input { models, replicates }
+    }
+
     /// Adds a study's models, `beside` others with its name in front of theirs; gives the study's name.
     fn add(&mut self, dir: &Path, beside: bool, role: Role) -> Result<String> {
         let folder = StudyFolder::open(dir)?;
@@ -162,6 +171,11 @@ impl Gathered {
         }
         Ok(())
     }
+}
+
+/// The neighbours for which something holds.
+fn part<T>(all: &[T], holds: impl Fn(&T) -> bool) -> &[T] {
+    all.chunk_by(|a, b| holds(a) == holds(b)).find(|chunk| chunk.first().is_some_and(&holds)).unwrap_or(&[])
 }
 
 /// Every model's scores of a role, and how its replicates went; what is asked for by name is there, with values or without.
@@ -236,29 +250,19 @@ pub fn summary(study: Study<'_>, plan: &Plan, examples: &Examples) -> Answer {
     answered(&analysis::summary::ANALYSIS, &input)
 }
 
-/// What an analysis says of one model of a study that is at hand, or of all where the label is empty; for the screen.
-pub fn answer_of(
-    analysis: &Analysis,
+/// The scores of all models of a study that is at hand, for the examples of a role.
+pub(super) fn gather_all(
     study: Study<'_>,
     folder: &StudyFolder,
     plan: &Plan,
     examples: &Examples,
-    label: &str,
-) -> Answer {
-    let (mut models, mut replicates) = gather(study, plan, examples, Role::Train, &[]);
-    models.retain(|model| label.is_empty() || model.model == label);
-    replicates.retain(|model| label.is_empty() || model.model == label);
+    role: Role,
+) -> Gathered {
+    let (models, mut replicates) = gather(study, plan, examples, role, &[]);
     for model in &mut replicates {
         model.parameters = parameters(folder, study.views, &model.model);
     }
-    answered(analysis, &Input { models: &models, replicates: &replicates })
-}
-
-/// The correlations of one model's scores, for the screen.
-pub fn correlation_of(study: Study<'_>, plan: &Plan, model: &str, train: usize) -> Answer {
-    let mut scores = results::model_scores(study, &plan.scores, model, Role::Train, train);
-    drop_foreign(plan, &mut scores, &[]);
-    answered(&analysis::correlation::ANALYSIS, &Input { models: &[scores], replicates: &[] })
+    Gathered { models, replicates, ..Gathered::default() }
 }
 
 /// An answer with the default options; an error becomes its warning.

@@ -5,6 +5,7 @@ pub mod bench;
 pub mod ctl;
 pub mod data;
 pub mod demo;
+pub mod desk;
 pub mod detach;
 pub mod disk;
 pub mod fetch;

@@ -4,10 +4,9 @@ use std::sync::Arc;
 
 use crossbeam_channel::Receiver;
 
-use super::analyze;
-use crate::analysis::Analysis;
+use super::desk::Desk;
+use crate::analysis::{Analysis, Options};
 use crate::data::Examples;
-use crate::results::Study;
 use crate::store::folder::StudyFolder;
 use crate::study::{Plan, ReplicateId};
 use crate::train::Crew;
@@ -54,18 +53,9 @@ fn softmax(logits: &[f32]) -> Vec<f32> {
 /// A session on a study; without commands it is read-only.
 pub fn session(folder: &StudyFolder, plan: &Arc<Plan>, examples: &Arc<Examples>, board: &Arc<Board>) -> Session {
     let column = |spec: &crate::scores::ScoreSpec| ScoreColumn { name: spec.name.clone(), harder: spec.harder() };
-    let (known_plan, train) = (plan.clone(), examples.train);
-    let together = board.clone();
-    let correlate = move |model: &str, views: Arc<Vec<ReplicateView>>| {
-        let study = Study { views: &views, ensembles: &together.ensembles() };
-        analyze::correlation_of(study, &known_plan, model, train)
-    };
-    let analyse = {
-        let (folder, plan, examples, board) = (folder.clone(), plan.clone(), examples.clone(), board.clone());
-        move |analysis: &'static Analysis, model: &str, views: Arc<Vec<ReplicateView>>| {
-            let study = Study { views: &views, ensembles: &board.ensembles() };
-            analyze::answer_of(analysis, study, &folder, &plan, &examples, model)
-        }
+    let desk = Desk::new(folder, plan, examples, board);
+    let analyse = move |analysis: &'static Analysis, model: &str, views: Arc<Vec<ReplicateView>>, options: &Options| {
+        desk.answer(analysis, model, &views, options)
     };
     Session {
         name: plan.config.name.clone(),
@@ -80,7 +70,6 @@ pub fn session(folder: &StudyFolder, plan: &Arc<Plan>, examples: &Arc<Examples>,
         remote: false,
         jobs: 0,
         history: Arc::new(FolderHistory { folder: folder.clone(), plan: plan.clone() }),
-        correlate: Arc::new(correlate),
         analyse: Arc::new(analyse),
         afresh: false,
         log: Vec::new(),

@@ -2,6 +2,7 @@
 //! of the workers, and where the person is.
 
 mod actions;
+mod choices;
 mod enabled;
 mod input;
 
@@ -15,10 +16,12 @@ use super::pictures::Mode;
 use super::session::Session;
 use super::story::Story;
 use super::summary::{Believed, Summary};
+use super::tabs::answer::Known;
 use super::tabs::{Tab, answer, correlation, examples, train};
 use super::theme::Theme;
 use super::worker::{Question, Reply};
-use crate::analysis::Answer;
+use crate::analysis::Options;
+use crate::data::Role;
 use crate::store::record::State;
 use crate::study::ReplicateId;
 use crate::train::board::{Progress, ReplicateView};
@@ -69,6 +72,8 @@ pub enum Overlay {
     },
     /// How to quit while replicates run.
     Quit,
+    /// Which scores the analyses look at, with the cursor's place.
+    Scores(usize),
 }
 
 /// A line of the log.
@@ -90,11 +95,11 @@ impl LogLine {
 /// The runs behind a summary: epochs done, and whether a loss was non-finite.
 type Behind = Vec<(ReplicateId, u32, bool)>;
 
-/// The model of a summary and its runs: there may be none.
-type AskedSummary = (String, Behind);
+/// The model of a summary, whether it is of held-out examples, and its runs: there may be none.
+type AskedSummary = (String, bool, Behind);
 
-/// Best and worst ranks of all examples by one score, with the model's label and the score's place.
-type RankRanges = (String, usize, Arc<Vec<(u32, u32)>>);
+/// Best and worst ranks of all examples by one score, with the model's label, whether they are held out, and the score's place.
+type RankRanges = (String, bool, usize, Arc<Vec<(u32, u32)>>);
 
 /// The state of the workbench.
 pub struct App {
@@ -112,8 +117,8 @@ pub struct App {
     pub model: usize,
     /// What is known of each model.
     pub summaries: BTreeMap<String, Arc<Summary>>,
-    /// Correlations per model, with the finished replicates behind them.
-    pub correlations: BTreeMap<String, (usize, Arc<Answer>)>,
+    /// What the analyses are asked: scores, role, threshold and target, the same on every tab.
+    pub choice: Options,
     /// The selected example's position.
     pub example: Option<usize>,
     /// What is known of the selected example.
@@ -149,8 +154,7 @@ pub struct App {
     asked_ranges: Option<(usize, AskedSummary)>,
     rank_ranges: Option<RankRanges>,
     asked_story: Option<(usize, Vec<(ReplicateId, u32)>)>,
-    asked_correlation: Option<(String, usize)>,
-    asked_answer: Option<(&'static str, String, usize)>,
+    asked_answer: Option<(&'static str, String, usize, Options)>,
     effects: Vec<Effect>,
 }
 
@@ -165,7 +169,7 @@ impl App {
             models: Vec::new(),
             model: 0,
             summaries: BTreeMap::new(),
-            correlations: BTreeMap::new(),
+            choice: Options::default(),
             example: (!session.examples.is_empty()).then_some(0),
             story: None,
             tab: Tab::Train,
@@ -186,7 +190,6 @@ impl App {
             asked_story: None,
             asked_ranges: None,
             rank_ranges: None,
-            asked_correlation: None,
             asked_answer: None,
             effects: Vec::new(),
             session,
@@ -202,6 +205,7 @@ impl App {
             (Some(Overlay::Help(_)), _) => Context::Help,
             (Some(Overlay::Confirm { .. }), _) => Context::Confirm,
             (Some(Overlay::Quit), _) => Context::Quit,
+            (Some(Overlay::Scores(_)), _) => Context::Scores,
             (None, Tab::Examples) if self.examples.input.is_some() => Context::Filter,
             (None, tab) => tab.context(),
         }
@@ -280,12 +284,12 @@ impl App {
         // The epochs behind the scores: the story of an example ends where its numbers do.
         let observed: Vec<_> =
             behind.iter().filter(|(.., non_finite)| !non_finite).map(|(id, epoch, _)| (id.clone(), *epoch)).collect();
-        let finished = of_model().filter(|view| view.progress.state == State::Finished).count();
         let views = Arc::clone(&self.views);
-        let asked = (model.clone(), behind);
+        let held_out = self.looks_at_held_out();
+        let asked = (model.clone(), held_out, behind);
         if self.asked_summary.as_ref() != Some(&asked) {
             self.asked_summary = Some(asked.clone());
-            let question = Question::Summary { model: model.clone(), views: Arc::clone(&views) };
+            let question = Question::Summary { model: model.clone(), held_out, views: Arc::clone(&views) };
             self.effects.push(Effect::Ask(question));
         }
         let sorted = self.examples.sorted_score();
@@ -294,7 +298,7 @@ impl App {
             && self.asked_ranges.as_ref() != Some(&(score, asked.clone()))
         {
             self.asked_ranges = Some((score, asked));
-            let question = Question::RankRanges { model: model.clone(), score, views: Arc::clone(&views) };
+            let question = Question::RankRanges { model, held_out, score, views: Arc::clone(&views) };
             self.effects.push(Effect::Ask(question));
         }
         if let Some(example) = self.example
@@ -303,14 +307,7 @@ impl App {
             self.asked_story = Some((example, observed.clone()));
             self.effects.push(Effect::Ask(Question::Story { example, runs: observed }));
         }
-        let wanted = (model.clone(), finished);
-        let known = self.correlations.get(&model).is_some_and(|(known, _)| *known == finished);
-        let enough = finished > 0 || self.is_imported();
-        if self.tab == Tab::Correlation && enough && !known && self.asked_correlation.as_ref() != Some(&wanted) {
-            self.asked_correlation = Some(wanted);
-            self.effects.push(Effect::Ask(Question::Correlation { model, finished, views }));
-        }
-        if let Tab::Answer(name) = self.tab {
+        if let Some(name) = self.tab.analysis() {
             self.ask_answer(name);
         }
     }
@@ -319,20 +316,24 @@ impl App {
     fn ask_answer(&mut self, name: &'static str) {
         let Some(analysis) = answer::analysis(name) else { return };
         let (model, finished) = self.asked_of(analysis);
-        let wanted = (name, model.clone(), finished);
-        let known = self.answers.known.get(&(name, model.clone())).is_some_and(|(known, _)| *known == finished);
+        let options = self.choice.clone();
+        let wanted = (name, model.clone(), finished, options.clone());
+        let known = self.answers.known.get(&(name, model.clone()));
+        let known = known.is_some_and(|known| known.finished == finished && known.options == options);
         let enough = finished > 0 || self.is_imported();
         if enough && !known && self.asked_answer.as_ref() != Some(&wanted) {
             self.asked_answer = Some(wanted);
             let views = Arc::clone(&self.views);
-            self.effects.push(Effect::Ask(Question::Answer { analysis, model, finished, views }));
+            self.effects.push(Effect::Ask(Question::Answer { analysis, model, options, finished, views }));
         }
     }
 
     /// Best and worst rank of an example among the shown model's runs, by the score that sorts the table.
     pub fn rank_range(&self, example: usize) -> Option<(u32, u32)> {
-        let (model, score, ranges) = self.rank_ranges.as_ref()?;
-        let current = Some(model.as_str()) == self.model_name() && Some(*score) == self.examples.sorted_score();
+        let (model, held_out, score, ranges) = self.rank_ranges.as_ref()?;
+        let current = Some(model.as_str()) == self.model_name()
+            && *held_out == self.looks_at_held_out()
+            && Some(*score) == self.examples.sorted_score();
         ranges.get(example).copied().filter(|range| current && range.0 > 0)
     }
 
@@ -349,13 +350,13 @@ impl App {
                     self.example = self.examples.jump(0).or(self.example);
                 }
             }
-            Reply::RankRanges { model, score, ranges } => self.rank_ranges = Some((model, score, ranges)),
-            Reply::Story(story) => self.story = Some(story),
-            Reply::Answer { name, model, finished, answer } => {
-                self.answers.known.insert((name, model), (finished, answer));
+            Reply::RankRanges { model, held_out, score, ranges } => {
+                self.rank_ranges = Some((model, held_out, score, ranges));
             }
-            Reply::Correlation { model, finished, answer } => {
-                self.correlations.insert(model, (finished, answer));
+            Reply::Story(story) => self.story = Some(story),
+            Reply::Answer { name, model, options, finished, answer } => {
+                let options = Options { quick: false, ..options };
+                self.answers.known.insert((name, model), Known { finished, options, answer });
             }
         }
     }
@@ -422,6 +423,11 @@ impl App {
     /// The selected model's label.
     pub fn model_name(&self) -> Option<&str> {
         self.models.get(self.model).map(String::as_str)
+    }
+
+    /// Whether scores of the examples that runs held out are looked at.
+    pub fn looks_at_held_out(&self) -> bool {
+        self.choice.role == Role::Val.name()
     }
 
     /// Whether the selected model is known by imported scores alone: it has no history.

@@ -287,8 +287,10 @@ pub fn session_with_commands() -> (Session, Receiver<Command>) {
         remote: false,
         jobs: 2,
         history: Arc::new(MadeUp),
-        correlate: Arc::new(|model, views| correlate(model, &views)),
-        analyse: Arc::new(|analysis, model, _| answer(analysis, model)),
+        analyse: Arc::new(|analysis, model, views, _| match analysis.name {
+            "correlation" => correlate(model, &views),
+            _ => answer(analysis, model),
+        }),
         log: Vec::new(),
         notice: None,
         afresh: false,

@@ -23,6 +23,8 @@ pub enum Context {
     Quit,
     /// While the filter is typed.
     Filter,
+    /// While scores are chosen.
+    Scores,
 }
 
 /// What a key asks for.
@@ -78,6 +80,14 @@ pub enum Action {
     QuitAfterEpoch,
     QuitNow,
     AcceptFilter,
+    ChooseScores,
+    NextRole,
+    LowerThreshold,
+    RaiseThreshold,
+    LowerTarget,
+    RaiseTarget,
+    ToggleScore,
+    DefaultScores,
 }
 
 /// A line of the table.
@@ -120,7 +130,7 @@ const fn bind(
     Binding { context, keys, action, shown, word, help }
 }
 
-use Context::{Answer, Confirm, Correlation, Everywhere, Examples, Filter, Help, Quit, Train};
+use Context::{Answer, Confirm, Correlation, Everywhere, Examples, Filter, Help, Quit, Scores, Train};
 
 /// Every key of the workbench. Within a context the footer shows them in this order.
 pub const TABLE: &[Binding] = &[
@@ -171,6 +181,16 @@ pub const TABLE: &[Binding] = &[
     bind(Examples, &[c('N')], Action::PreviousOfClass, "N", "", "the previous example with the same label"),
     bind(Examples, &[c('g')], Action::First, "g", "", "the first row"),
     bind(Correlation, &[c('t')], Action::TurnMatrix, "t", "turn matrix", "the next of the three matrices"),
+    bind(
+        Examples,
+        &[c('r')],
+        Action::NextRole,
+        "r",
+        "",
+        "scores of the runs that trained on an example, or that held it out",
+    ),
+    bind(Correlation, &[c('s')], Action::ChooseScores, "s", "scores", "choose the scores that all analyses look at"),
+    bind(Correlation, &[c('r')], Action::NextRole, "r", "role", "training, held-out or test examples"),
     bind(Correlation, &[c('g')], Action::First, "g", "", "the first row"),
     bind(Answer, &[c('t'), k(KeyCode::PageDown)], Action::NextFigure, "t", "next figure", "the next figure"),
     bind(Answer, &[c('T'), k(KeyCode::PageUp)], Action::PreviousFigure, "T", "", "the figure before"),
@@ -182,6 +202,12 @@ pub const TABLE: &[Binding] = &[
         "show examples",
         "mark the examples behind the bar, point or picture and show them on their tab",
     ),
+    bind(Answer, &[c('s')], Action::ChooseScores, "s", "scores", "choose the scores that all analyses look at"),
+    bind(Answer, &[c('r')], Action::NextRole, "r", "role", "training, held-out or test examples"),
+    bind(Answer, &[c('[')], Action::LowerThreshold, "[ ]", "", "lower the percentile above which examples are hard"),
+    bind(Answer, &[c(']')], Action::RaiseThreshold, "]", "", "raise it"),
+    bind(Answer, &[c('{')], Action::LowerTarget, "{ }", "", "a smaller rank change that the runs needed must reach"),
+    bind(Answer, &[c('}')], Action::RaiseTarget, "}", "", "a larger one"),
     bind(Everywhere, &[k(KeyCode::Up), c('k')], Action::Up, "↑ k", "", "up"),
     bind(Everywhere, &[k(KeyCode::Down), c('j')], Action::Down, "↓ j", "", "down"),
     bind(Everywhere, &[k(KeyCode::Left), c('h')], Action::Left, "← h", "", "left: column, picture or cell"),
@@ -224,6 +250,11 @@ pub const TABLE: &[Binding] = &[
     ),
     bind(Quit, &[c('n'), c('y')], Action::QuitNow, "n", "now", "back to the last checkpoints"),
     bind(Quit, &[k(KeyCode::Esc), c('c'), c('q')], Action::No, "Esc", "cancel", "go on"),
+    bind(Scores, &[c(' '), k(KeyCode::Enter)], Action::ToggleScore, "Space", "in or out", "take the score in or out"),
+    bind(Scores, &[c('d')], Action::DefaultScores, "d", "default", "the first variant of each score"),
+    bind(Scores, &[k(KeyCode::Up), c('k')], Action::Up, "↑", "", "up"),
+    bind(Scores, &[k(KeyCode::Down), c('j')], Action::Down, "↓", "", "down"),
+    bind(Scores, &[k(KeyCode::Esc), c('s'), c('q')], Action::Back, "Esc", "done", "close the list"),
     bind(Filter, &[k(KeyCode::Enter)], Action::AcceptFilter, "Enter", "keep", "keep the filter"),
     bind(Filter, &[k(KeyCode::Esc)], Action::Back, "Esc", "as it was", "back to the filter before"),
 ];

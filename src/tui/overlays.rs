@@ -5,8 +5,9 @@ use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 
 use super::app::{App, Overlay};
-use super::widgets::{lines, popup};
+use super::widgets::{lines, popup, scrolled};
 use super::{format, keys};
+use crate::scores::Harder;
 use crate::train::eta;
 
 /// Draws what lies over the body.
@@ -16,6 +17,7 @@ pub fn render(app: &App, buf: &mut Buffer, body: Rect) {
         Some(Overlay::Help(first)) => help(app, buf, body, *first),
         Some(Overlay::Confirm { question, .. }) => confirm(app, buf, body, question),
         Some(Overlay::Quit) => quit(app, buf, body),
+        Some(Overlay::Scores(place)) => scores(app, buf, body, *place),
     }
 }
 
@@ -55,6 +57,23 @@ fn confirm(app: &App, buf: &mut Buffer, body: Rect, question: &str) {
     text.extend(keys::footer(keys::Context::Confirm).map(|binding| key_line(app, binding.shown, binding.word.into())));
     let inner = popup(buf, body, app.theme, "Sure?", 60, text.len() as u16 + 2);
     lines(buf, inner, text);
+}
+
+/// The scores with what each is, those that are looked at marked.
+fn scores(app: &App, buf: &mut Buffer, body: Rect, place: usize) {
+    let theme = app.theme;
+    let rows = app.session.scores.iter().zip(app.chosen_scores()).enumerate().map(|(at, (score, chosen))| {
+        let style = if at == place { theme.selected() } else { theme.text() };
+        let hard = if score.harder == Harder::High { "high" } else { "low" };
+        let mark = if chosen { "[x]" } else { "[ ]" };
+        Line::styled(format!(" {mark} {:<34} hard: {hard:<4} ", format::fit(&score.name, 34)), style)
+    });
+    let keys = keys::footer(keys::Context::Scores).map(|binding| format!("{} {}", binding.shown, binding.word));
+    let title = format!("Scores of all analyses · {}", keys.collect::<Vec<_>>().join("  "));
+    let height = (app.session.scores.len() as u16 + 2).min(body.height);
+    let inner = popup(buf, body, theme, &title, 72, height);
+    let first = scrolled(0, place, inner.height.into(), app.session.scores.len());
+    lines(buf, inner, rows.skip(first));
 }
 
 fn quit(app: &App, buf: &mut Buffer, body: Rect) {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crossbeam_channel::{Receiver, Sender};
 
 use crate::Result;
-use crate::analysis::{Analysis, Answer};
+use crate::analysis::{Analysis, Answer, Options};
 use crate::data::Dataset;
 pub use crate::data::Examples;
 use crate::scores::Harder;
@@ -41,14 +41,9 @@ pub trait HistorySource: Send + Sync {
     fn probabilities(&self, id: &ReplicateId, example: usize) -> Result<Option<Vec<f32>>>;
 }
 
-/// The correlations of one model's scores over the given replicates; called on a worker thread only.
-///
-/// Its answer holds three heatmaps: mean with mean, mean with run, same run.
-pub type Correlate = dyn Fn(&str, Arc<Vec<ReplicateView>>) -> Answer + Send + Sync;
-
 /// What an analysis answers about a model over the given replicates, or about all models where the label is empty; called on a
 /// worker thread only.
-pub type Analyse = dyn Fn(&'static Analysis, &str, Arc<Vec<ReplicateView>>) -> Answer + Send + Sync;
+pub type Analyse = dyn Fn(&'static Analysis, &str, Arc<Vec<ReplicateView>>, &Options) -> Answer + Send + Sync;
 
 impl Session {
     /// Where a model's learning rate drops on an axis of epochs: between the epochs before and after.
@@ -84,9 +79,7 @@ pub struct Session {
     pub jobs: usize,
     /// Histories of single examples.
     pub history: Arc<dyn HistorySource>,
-    /// The correlation analysis.
-    pub correlate: Arc<Correlate>,
-    /// All other analyses.
+    /// The analyses.
     pub analyse: Arc<Analyse>,
     /// What happened to the replicates before, oldest first.
     pub log: Vec<(ReplicateId, String)>,

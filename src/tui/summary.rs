@@ -17,6 +17,8 @@ pub struct ScoreSummary {
     pub hardness: Vec<f32>,
     /// How many training and how many test examples have a value.
     pub ranked: [usize; 2],
+    /// How many runs stand behind each example's mean, or behind its number of the whole model.
+    pub counts: Vec<u16>,
     /// Runs that have any value; 0 for a number of the whole model.
     pub runs: usize,
 }
@@ -35,6 +37,8 @@ pub struct ForgettingCounts {
 pub struct Summary {
     /// The model's label.
     pub model: String,
+    /// Whether it is of the examples that the runs held out, not of those that they trained on.
+    pub held_out: bool,
     /// Runs behind the means: those with scores and without a non-finite loss.
     pub runs: usize,
     /// Runs that were left out because their loss became non-finite.
@@ -71,42 +75,54 @@ const MOST_FORGOTTEN: usize = 24;
 struct Run<'a> {
     scores: &'a LiveScores,
     roles: &'a [Role],
+    /// Whether it is asked about the examples that it held out, not those that it trained on.
+    held_out: bool,
 }
 
 impl<'a> Run<'a> {
-    fn of(view: &'a ReplicateView) -> Option<Self> {
+    fn of(view: &'a ReplicateView, held_out: bool) -> Option<Self> {
         let scores = view.scores.as_deref().filter(|_| !view.progress.non_finite)?;
-        Some(Self { scores, roles: &view.roles })
+        Some(Self { scores, roles: &view.roles, held_out })
     }
 
-    /// The values of a score, NaN for the examples that the run held out: those are another question.
+    /// Whether an example has the role that is asked about; a test example has it always.
+    fn is_asked(self, example: usize) -> bool {
+        let other = if self.held_out { Role::Train } else { Role::Val };
+        self.roles.get(example) != Some(&other)
+    }
+
+    /// The values of a score, NaN for the examples of the other role: those are another question.
     fn values(self, column: usize) -> Option<Vec<f32>> {
         let values = self.scores.values.get(column)?.iter().enumerate();
-        let held_out = |at| self.roles.get(at) == Some(&Role::Val);
-        Some(values.map(|(at, value)| if held_out(at) { f32::NAN } else { *value }).collect())
+        Some(values.map(|(at, value)| if self.is_asked(at) { *value } else { f32::NAN }).collect())
     }
 }
 
-/// Digests the board for one model.
+/// Digests the board for one model: what its runs say of the examples that they trained on, or of those that they held out.
 pub fn of(
-    model: &str,
+    (model, held_out): (&str, bool),
     views: &[ReplicateView],
     ensembles: &Ensembles,
     scores: &[ScoreColumn],
     examples: &Examples,
 ) -> Summary {
     let of_model = || views.iter().filter(|view| view.progress.id.label == model);
-    let runs: Vec<Run<'_>> = of_model().filter_map(Run::of).collect();
+    let runs: Vec<Run<'_>> = of_model().filter_map(|view| Run::of(view, held_out)).collect();
     let epochs = |pick: fn(u32, u32) -> u32| runs.iter().map(|run| run.scores.epoch).reduce(pick).unwrap_or(0);
     let columns = scores.iter().enumerate();
+    let role = if held_out { Role::Val } else { Role::Train };
     let mut summary = Summary {
         model: model.to_owned(),
+        held_out,
         runs: runs.len(),
         left_out: of_model().filter(|view| view.progress.non_finite).count(),
         epochs: (epochs(u32::min), epochs(u32::max)),
         scores: columns
-            .map(|(column, score)| match ensembles.get(model, &score.name, Role::Train) {
-                Some(together) => ranked(together.values.clone(), score.harder, examples.train),
+            .map(|(column, score)| match ensembles.get(model, &score.name, role) {
+                Some(together) => {
+                    let counts = together.counts.clone();
+                    ScoreSummary { counts, ..ranked(together.values.clone(), score.harder, examples.train) }
+                }
                 None => score_summary(&runs, column, score.harder, examples),
             })
             .collect(),
@@ -127,7 +143,8 @@ fn believed(runs: &[Run<'_>], examples: &Examples) -> Vec<Option<Believed>> {
     (0..examples.len())
         .map(|example| {
             votes.fill(0);
-            let classes = runs.iter().filter_map(|run| run.scores.predicted.get(example));
+            let asked = runs.iter().filter(|run| run.is_asked(example));
+            let classes = asked.filter_map(|run| run.scores.predicted.get(example));
             for class in classes {
                 if let Some(votes) = votes.get_mut(usize::from(*class)) {
                     *votes += 1;
@@ -143,7 +160,7 @@ fn believed(runs: &[Run<'_>], examples: &Examples) -> Vec<Option<Believed>> {
 
 /// The best and the worst rank of every example among the single runs; (0, 0) where no run has a value.
 pub fn rank_ranges(
-    model: &str,
+    (model, held_out): (&str, bool),
     views: &[ReplicateView],
     column: usize,
     harder: Harder,
@@ -151,7 +168,7 @@ pub fn rank_ranges(
 ) -> Vec<(u32, u32)> {
     let runs = views.iter().filter(|view| view.progress.id.label == model);
     let mut ranges: Vec<(u32, u32)> = Vec::new();
-    for values in runs.filter_map(|view| Run::of(view)?.values(column)) {
+    for values in runs.filter_map(|view| Run::of(view, held_out)?.values(column)) {
         let ranks = ranked(values, harder, train).rank;
         ranges.resize(ranks.len(), (0, 0));
         for (range, rank) in ranges.iter_mut().zip(ranks).filter(|(_, rank)| *rank > 0) {
@@ -173,7 +190,8 @@ fn score_summary(runs: &[Run<'_>], column: usize, harder: Harder, examples: &Exa
     }
     let mean: Vec<f32> =
         sums.iter().map(|(sum, n)| if *n == 0 { f32::NAN } else { (sum / f64::from(*n)) as f32 }).collect();
-    ScoreSummary { runs: with_values, ..ranked(mean, harder, examples.train) }
+    let counts = sums.iter().map(|(_, n)| *n as u16).collect();
+    ScoreSummary { runs: with_values, counts, ..ranked(mean, harder, examples.train) }
 }
 
 /// Ranks within the training examples and within the test examples: the two were not seen alike.
@@ -283,19 +301,49 @@ mod tests {
             view.progress.id.label = "both".into();
             view.scores = Some(std::sync::Arc::new(LiveScores { epoch: 1, values: vec![values], predicted }));
         }
-        assert_eq!(rank_ranges("both", &views, 0, Harder::High, 3), [(1, 1), (2, 3), (2, 3)]);
+        assert_eq!(rank_ranges(("both", false), &views, 0, Harder::High, 3), [(1, 1), (2, 3), (2, 3)]);
         let examples = Examples {
             ids: vec![0, 1, 2],
             class_names: vec!["a".into(), "b".into(), "c".into()],
             ..Examples::default()
         };
-        let runs: Vec<Run<'_>> = views.iter().filter_map(Run::of).collect();
+        let runs: Vec<Run<'_>> = views.iter().filter_map(|view| Run::of(view, false)).collect();
         let all: Vec<_> = believed(&runs, &examples).into_iter().flatten().map(|b| (b.class, b.runs, b.of)).collect();
         assert_eq!(all, [(0, 1, 2), (0, 2, 2), (2, 1, 1)]);
     }
 
+    #[test]
+    fn what_runs_say_of_the_examples_that_they_held_out_is_apart() {
+        let session = fixture::session();
+        let mut views = session.board.snapshot();
+        views.retain(|view| view.scores.is_some());
+        views.truncate(2);
+        for (view, (roles, value, class)) in
+            views.iter_mut().zip([([Role::Train, Role::Val], 1.0, 1), ([Role::Train, Role::Train], 4.0, 0)])
+        {
+            view.progress.id.label = "both".into();
+            view.roles = roles.to_vec().into();
+            let scores = LiveScores { epoch: 1, values: vec![vec![value; 2]], predicted: vec![class; 2] };
+            view.scores = Some(std::sync::Arc::new(scores));
+        }
+        let examples =
+            Examples { ids: vec![0, 1], class_names: vec!["a".into(), "b".into()], train: 2, ..Examples::default() };
+        let column = [ScoreColumn { name: "el2n@1".into(), harder: Harder::High }];
+        let say = |held_out| {
+            let summary = of(("both", held_out), &views, &Ensembles::default(), &column, &examples);
+            let believed: Vec<_> = summary.believed.iter().map(|b| b.map(|b| (b.class, b.of))).collect();
+            (
+                summary.scores[0].mean.iter().map(|mean| mean.to_string()).collect::<Vec<_>>(),
+                summary.scores[0].counts.clone(),
+                believed,
+            )
+        };
+        assert_eq!(say(false), (vec!["2.5".into(), "4".into()], vec![2, 1], vec![Some((0, 2)), Some((0, 1))]));
+        assert_eq!(say(true), (vec!["NaN".into(), "1".into()], vec![0, 1], vec![None, Some((1, 1))]));
+    }
+
     fn seen(runs: &[LiveScores]) -> Vec<Run<'_>> {
-        runs.iter().map(|scores| Run { scores, roles: &[] }).collect()
+        runs.iter().map(|scores| Run { scores, roles: &[], held_out: false }).collect()
     }
 
     #[test]
@@ -320,9 +368,9 @@ mod tests {
     fn a_non_finite_run_is_left_out_of_the_means_and_counted() {
         let session = fixture::session();
         let mut views = session.board.snapshot();
-        let before = of("resnet8", &views, &Ensembles::default(), &session.scores, &session.examples);
+        let before = of(("resnet8", false), &views, &Ensembles::default(), &session.scores, &session.examples);
         views[0].progress.non_finite = true;
-        let after = of("resnet8", &views, &Ensembles::default(), &session.scores, &session.examples);
+        let after = of(("resnet8", false), &views, &Ensembles::default(), &session.scores, &session.examples);
         assert_eq!((before.left_out, after.left_out), (0, 1));
         assert_eq!(after.runs, before.runs - 1);
     }

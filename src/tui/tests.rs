@@ -96,6 +96,56 @@ fn enter_on_a_mark_shows_the_examples_behind_it() {
     assert!(matches!(app.tab, Tab::Answer("stability")), "a curve has no examples of its own");
 }
 
+/// What is asked of the analyses when these keys are pressed, the last first.
+fn asked(app: &mut App, keys: &str) -> Vec<crate::analysis::Options> {
+    settle(app);
+    for key in keys.chars() {
+        app.key(KeyEvent::new(KeyCode::Char(key), KeyModifiers::NONE));
+    }
+    let options = |effect: Effect| match effect {
+        Effect::Ask(super::worker::Question::Answer { options, .. }) => Some(options),
+        _ => None,
+    };
+    app.take_effects().into_iter().rev().filter_map(options).collect()
+}
+
+#[test]
+#[allow(clippy::float_cmp)] // steps of 5 and a list
+fn scores_threshold_and_target_are_chosen_once_for_all_tabs() {
+    let mut app = app();
+    press(&mut app, "m4");
+    let before = app.chosen_scores();
+    assert!(before.contains(&true));
+    press(&mut app, "s");
+    insta::assert_snapshot!("scores_100x30", shown(&app, 100, 30));
+    let first = app.session.scores[0].name.clone();
+    let options = asked(&mut app, " ");
+    assert_eq!(options.len(), 1, "every change is answered at once");
+    assert!(!options[0].scores.is_empty() && options[0].scores.contains(&first) != before[0]);
+    press(&mut app, "⎋");
+    assert_eq!(asked(&mut app, "]]")[0].threshold, 60.0);
+    assert_eq!(asked(&mut app, "{")[0].target, 0.03);
+    let options = asked(&mut app, "6");
+    assert_eq!((options[0].threshold, options[0].scores.is_empty()), (60.0, false), "another tab, the same choice");
+    press(&mut app, "sd⎋");
+    assert_eq!(app.chosen_scores(), before);
+    press(&mut app, "7]");
+    assert!(app.message.as_ref().unwrap().0.contains("no threshold"));
+    press(&mut app, "4");
+    press(&mut app, &"]}".repeat(30));
+    assert_eq!((app.choice.threshold, app.choice.target), (95.0, 0.2), "neither leaves its range");
+}
+
+#[test]
+fn the_role_turns_among_those_that_examples_have() {
+    let mut app = app();
+    press(&mut app, "m4");
+    assert_eq!(asked(&mut app, "r")[0].role, "test");
+    assert_eq!(asked(&mut app, "r").first().map_or(app.choice.role.as_str(), |options| &options.role), "train");
+    press(&mut app, "2r");
+    assert!(app.message.as_ref().unwrap().0.contains("holds examples out"), "{:?}", app.message);
+}
+
 #[test]
 fn imported_scores_say_what_they_come_without() {
     let mut app = App::new(imported(), Theme::new(Choice::Dark, Depth::True, None), Mode::Blocks);

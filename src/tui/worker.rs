@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
+use crossbeam_channel::{Receiver, SendError, Sender, bounded, unbounded};
 
-use super::session::{Analyse, Correlate, Examples, HistorySource, ScoreColumn, Session};
+use super::session::{Analyse, Examples, HistorySource, ScoreColumn, Session};
 use super::story::{self, Story};
 use super::summary::{self, Summary};
-use crate::analysis::{Analysis, Answer};
+use crate::analysis::{Analysis, Answer, Options};
 use crate::scores::Harder;
 use crate::study::ReplicateId;
 use crate::train::board::{Board, ReplicateView};
@@ -20,6 +20,8 @@ pub enum Question {
     Summary {
         /// The model's label.
         model: String,
+        /// Whether of the examples that its runs held out.
+        held_out: bool,
         /// The board.
         views: Arc<Vec<ReplicateView>>,
     },
@@ -27,6 +29,8 @@ pub enum Question {
     RankRanges {
         /// The model's label.
         model: String,
+        /// Whether of the examples that its runs held out.
+        held_out: bool,
         /// The score's place.
         score: usize,
         /// The board.
@@ -45,15 +49,8 @@ pub enum Question {
         analysis: &'static Analysis,
         /// Of which model; all where it is empty.
         model: String,
-        /// Finished replicates behind the answer.
-        finished: usize,
-        /// The board.
-        views: Arc<Vec<ReplicateView>>,
-    },
-    /// How a model's scores agree.
-    Correlation {
-        /// The model's label.
-        model: String,
+        /// What was chosen.
+        options: Options,
         /// Finished replicates behind the answer.
         finished: usize,
         /// The board.
@@ -70,6 +67,8 @@ pub enum Reply {
     RankRanges {
         /// The model's label.
         model: String,
+        /// Whether of the examples that its runs held out.
+        held_out: bool,
         /// The score's place.
         score: usize,
         /// Best and worst rank of every example; (0, 0): none.
@@ -83,18 +82,11 @@ pub enum Reply {
         name: &'static str,
         /// Of which model; all where it is empty.
         model: String,
+        /// What was chosen.
+        options: Options,
         /// Finished replicates behind the answer.
         finished: usize,
         /// The answer.
-        answer: Arc<Answer>,
-    },
-    /// Answers `Question::Correlation`.
-    Correlation {
-        /// The model's label.
-        model: String,
-        /// Finished replicates behind the answer.
-        finished: usize,
-        /// The analysis.
         answer: Arc<Answer>,
     },
 }
@@ -105,7 +97,6 @@ pub struct Library {
     examples: Arc<Examples>,
     scores: Arc<Vec<ScoreColumn>>,
     history: Arc<dyn HistorySource>,
-    correlate: Arc<Correlate>,
     analyse: Arc<Analyse>,
     board: Arc<Board>,
 }
@@ -117,7 +108,6 @@ impl Library {
             examples: Arc::clone(&session.examples),
             scores: Arc::new(session.scores.clone()),
             history: Arc::clone(&session.history),
-            correlate: Arc::clone(&session.correlate),
             analyse: Arc::clone(&session.analyse),
             board: Arc::clone(&session.board),
         }
@@ -126,33 +116,47 @@ impl Library {
     /// Answers a question; may read files and compute for a while.
     pub fn answer(&self, question: Question) -> Reply {
         match question {
-            Question::Summary { model, views } => {
+            Question::Summary { model, held_out, views } => {
                 let together = self.board.ensembles();
-                Reply::Summary(Arc::new(summary::of(&model, &views, &together, &self.scores, &self.examples)))
+                let of = (model.as_str(), held_out);
+                Reply::Summary(Arc::new(summary::of(of, &views, &together, &self.scores, &self.examples)))
             }
-            Question::RankRanges { model, score, views } => {
+            Question::RankRanges { model, held_out, score, views } => {
                 let harder = self.scores.get(score).map_or(Harder::High, |score| score.harder);
-                let ranges = Arc::new(summary::rank_ranges(&model, &views, score, harder, self.examples.train));
-                Reply::RankRanges { model, score, ranges }
+                let ranges =
+                    Arc::new(summary::rank_ranges((&model, held_out), &views, score, harder, self.examples.train));
+                Reply::RankRanges { model, held_out, score, ranges }
             }
             Question::Story { example, runs } => {
                 Reply::Story(Arc::new(story::read(self.history.as_ref(), example, &runs)))
             }
-            Question::Answer { analysis, model, finished, views } => {
-                let answer = Arc::new((self.analyse)(analysis, &model, views));
-                Reply::Answer { name: analysis.name, model, finished, answer }
-            }
-            Question::Correlation { model, finished, views } => {
-                let answer = Arc::new((self.correlate)(&model, views));
-                Reply::Correlation { model, finished, answer }
+            Question::Answer { analysis, model, options, finished, views } => {
+                let answer = Arc::new((self.analyse)(analysis, &model, views, &options));
+                Reply::Answer { name: analysis.name, model, options, finished, answer }
             }
         }
     }
 }
 
+/// Answers; where an analysis left out what takes longer than a moment, it is asked for the whole after that.
+fn answer(library: &Library, question: Question, tell: &Sender<Reply>) -> Result<(), SendError<Reply>> {
+    let Question::Answer { analysis, model, options, finished, views } = question else {
+        return tell.send(library.answer(question));
+    };
+    let ask = |quick: bool| {
+        let options = Options { quick, ..options.clone() };
+        let (model, views) = (model.clone(), Arc::clone(&views));
+        library.answer(Question::Answer { analysis, model, options, finished, views })
+    };
+    let quick = ask(true);
+    let is_whole = matches!(&quick, Reply::Answer { answer, .. } if !answer.unfinished);
+    tell.send(quick)?;
+    if is_whole { Ok(()) } else { tell.send(ask(false)) }
+}
+
 /// The workers' threads; they end when this is dropped and their last answer is given.
 pub struct Workers {
-    slots: [(Sender<Question>, Receiver<Question>); 5],
+    slots: [(Sender<Question>, Receiver<Question>); 4],
     replies: Receiver<Reply>,
 }
 
@@ -163,14 +167,14 @@ impl Workers {
     /// When the system gives no thread.
     pub fn start(library: &Library) -> Result<Self> {
         let (tell, replies) = unbounded();
-        let slots = [bounded(1), bounded(1), bounded(1), bounded(1), bounded(1)];
+        let slots = [bounded(1), bounded(1), bounded(1), bounded(1)];
         for (_, questions) in &slots {
             let (library, tell, questions) = (library.clone(), tell.clone(), questions.clone());
             std::thread::Builder::new()
                 .name("workbench".into())
                 .spawn(move || {
                     for question in questions {
-                        if tell.send(library.answer(question)).is_err() {
+                        if answer(&library, question, &tell).is_err() {
                             break;
                         }
                     }
@@ -185,9 +189,8 @@ impl Workers {
         let kind = match question {
             Question::Summary { .. } => 0,
             Question::Story { .. } => 1,
-            Question::Correlation { .. } => 2,
-            Question::RankRanges { .. } => 3,
-            Question::Answer { .. } => 4,
+            Question::RankRanges { .. } => 2,
+            Question::Answer { .. } => 3,
         };
         if let Some((ask, waiting)) = self.slots.get(kind) {
             let _ = waiting.try_recv();

@@ -71,6 +71,14 @@ impl App {
                 let question = "Delete this demo study and train it again from the start?".to_owned();
                 self.overlay = Some(Overlay::Confirm { question, then: Confirmed::Afresh });
             }
+            Action::ChooseScores
+            | Action::NextRole
+            | Action::LowerThreshold
+            | Action::RaiseThreshold
+            | Action::LowerTarget
+            | Action::RaiseTarget
+            | Action::ToggleScore
+            | Action::DefaultScores => self.choose(action),
             Action::MoreJobs => self.set_jobs(self.jobs + 1),
             Action::FewerJobs => self.set_jobs(self.jobs - 1),
         }
@@ -80,6 +88,9 @@ impl App {
     fn step(&mut self, by: isize) {
         if let Some(Overlay::Help(line)) = &mut self.overlay {
             *line = line.saturating_add_signed(by.clamp(-1000, 1000)).min(1000);
+            return;
+        }
+        if self.step_in_scores(by) {
             return;
         }
         match self.tab {

@@ -13,7 +13,7 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 
-use crate::analysis::{self, Analysis, Answer, Figure};
+use crate::analysis::{self, Analysis, Answer, Figure, Options};
 use crate::store::record::State;
 use crate::tui::app::App;
 use crate::tui::format;
@@ -27,10 +27,21 @@ const LIST: u16 = 34;
 /// State of all tabs of this kind.
 #[derive(Debug, Default)]
 pub struct Answers {
-    /// By the analysis' name and what it was asked of (a model, or all: empty), with the finished replicates behind it.
-    pub known: BTreeMap<(&'static str, String), (usize, Arc<Answer>)>,
+    /// By the analysis' name and what it was asked of (a model, or all: empty).
+    pub known: BTreeMap<(&'static str, String), Known>,
     /// Where the person is on each tab.
     places: BTreeMap<&'static str, Place>,
+}
+
+/// An answer, and what it is an answer to.
+#[derive(Debug, Clone)]
+pub struct Known {
+    /// Finished replicates behind it.
+    pub finished: usize,
+    /// What was chosen.
+    pub options: Options,
+    /// What was answered.
+    pub answer: Arc<Answer>,
 }
 
 /// The figure that is looked at, and the mark in it.
@@ -60,8 +71,13 @@ impl App {
     }
 
     fn answer(&self, analysis: &'static Analysis) -> Option<&Answer> {
+        self.known(analysis).map(|known| known.answer.as_ref())
+    }
+
+    /// The last answer of an analysis about the shown model, to whatever choice.
+    pub(in crate::tui) fn known(&self, analysis: &'static Analysis) -> Option<&Known> {
         let (model, _) = self.asked_of(analysis);
-        self.answers.known.get(&(analysis.name, model)).map(|(_, answer)| answer.as_ref())
+        self.answers.known.get(&(analysis.name, model))
     }
 
     fn shown(&self, name: &'static str) -> (Place, Option<&Figure>) {
@@ -129,6 +145,7 @@ pub fn render(app: &App, view: &mut View, buf: &mut Buffer, body: Rect, name: &'
     if answer.figures.len() > 1 {
         title.push(Span::styled(format!(" · {} of {}", place.figure + 1, answer.figures.len()), app.theme.dim()));
     }
+    title.push(Span::styled(format!(" · {}", app.chosen(analysis)), app.theme.dim()));
     // A title that has no room is cut at a word rather than left out.
     let room = usize::from(rest.width.saturating_sub(16));
     if let Some(first) = title.first_mut() {

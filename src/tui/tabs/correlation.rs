@@ -6,6 +6,7 @@ use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 
 use crate::analysis::Figure;
+use crate::analysis::correlation::ANALYSIS;
 use crate::store::record::State;
 use crate::tui::app::App;
 use crate::tui::format;
@@ -43,8 +44,7 @@ pub struct Matrix<'a> {
 impl App {
     /// The matrices of the selected model, as far as they are known.
     pub fn matrices(&self) -> Vec<Matrix<'_>> {
-        let answer = self.model_name().and_then(|model| self.correlations.get(model));
-        let figures = answer.map(|(_, answer)| answer.figures.as_slice()).unwrap_or_default();
+        let figures = self.known(&ANALYSIS).map(|known| known.answer.figures.as_slice()).unwrap_or_default();
         figures
             .iter()
             .filter_map(|figure| match figure {
@@ -261,7 +261,7 @@ fn reading(app: &App, matrices: &[Matrix]) -> String {
     let which = app.correlation.matrix.min(matrices.len().saturating_sub(1));
     let value = matrices.get(which).and_then(|m| m.values.get((app.correlation.row, app.correlation.column)).copied());
     let (Some((row, column)), Some(value)) = (pair(app, matrices), value) else { return String::new() };
-    let finished = app.model_name().and_then(|model| app.correlations.get(model)).map_or(0, |(finished, _)| *finished);
+    let finished = app.known(&ANALYSIS).map_or(0, |known| known.finished);
     let runs = format::plural(finished, "finished run", "finished runs");
     if value.is_nan() {
         return format!("{row} and {column}: no value here; {runs}.");
@@ -293,10 +293,9 @@ fn empty(app: &App, buf: &mut Buffer, body: Rect) -> String {
     let model = app.model_name().unwrap_or("a model");
     let of_model =
         |state| app.views.iter().filter(|v| v.progress.id.label == model && v.progress.state == state).count();
-    let answer = app.model_name().and_then(|model| app.correlations.get(model));
-    let text = match answer {
-        Some((_, answer)) if answer.reading.is_empty() => answer.warnings.join(" "),
-        Some((_, answer)) => answer.reading.clone(),
+    let text = match app.known(&ANALYSIS).map(|known| &known.answer) {
+        Some(answer) if answer.reading.is_empty() => answer.warnings.join(" "),
+        Some(answer) => answer.reading.clone(),
         None if of_model(State::Finished) > 0 => "The correlations are being computed.".into(),
         None => format!("Correlation needs finished scores of {model}; {}.", first_end(app)),
     };

@@ -63,6 +63,15 @@ impl Tab {
         }
     }
 
+    /// The name of the analysis whose answer it shows.
+    pub fn analysis(self) -> Option<&'static str> {
+        match self {
+            Self::Train | Self::Examples => None,
+            Self::Correlation => Some(crate::analysis::correlation::ANALYSIS.name),
+            Self::Answer(name) => Some(name),
+        }
+    }
+
     /// The tab of a key.
     pub fn of_key(key: char) -> Option<Self> {
         TABS.iter().copied().find(|tab| tab.name().0 == key)

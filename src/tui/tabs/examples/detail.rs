@@ -132,19 +132,19 @@ fn scores(app: &App, buf: &mut Buffer, area: Rect, example: usize) {
             Span::raw(format!(" {ranked:>6} ")),
             Span::styled(mark, theme.difficulty(hardness)),
             Span::styled(format!(" {end:<4}"), theme.dim()),
-            Span::styled(fewer_runs(values.runs, summary.runs), theme.attention()),
+            Span::styled(fewer_runs(values.counts.get(example).copied(), summary.runs), theme.attention()),
         ];
         whole_parts(parts, area.width)
     });
     lines(buf, Rect { y: area.y + 1, height: area.height - 1, ..area }, rows);
 }
 
-/// How many runs a mean is of, where others are left out.
-fn fewer_runs(with_values: usize, runs: usize) -> String {
-    if (1..runs).contains(&with_values) {
-        format!(" of {}", format::plural(with_values, "run", "runs"))
-    } else {
-        String::new()
+/// How many runs stand behind a value, where others are left out: of a score that lacks runs, or of an example that not all runs
+/// trained on.
+fn fewer_runs(behind: Option<u16>, runs: usize) -> String {
+    match behind.map(usize::from) {
+        Some(behind) if (1..runs).contains(&behind) => format!(" of {}", format::plural(behind, "run", "runs")),
+        _ => String::new(),
     }
 }
 

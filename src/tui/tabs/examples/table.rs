@@ -133,6 +133,9 @@ fn title(app: &App) -> Vec<Span<'static>> {
         (true, false) => "",
     };
     title.push(Span::styled(format!(" · by {}{direction}", column_name(app, state.sort)), theme.dim()));
+    if app.looks_at_held_out() {
+        title.push(Span::styled(" · in runs that held them out", app.theme.attention()));
+    }
     if !state.marks.is_empty() {
         title.push(Span::styled(format!(" · {} marked", state.marks.len()), theme.attention()));
     }

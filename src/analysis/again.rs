@@ -1,0 +1,103 @@
+//! The same question again, about the same runs, with other scores or another threshold: what is slow is kept, what is
+//! quick is done anew.
+
+use std::collections::HashMap;
+
+use rayon::prelude::*;
+
+use super::{Answer, Input, ModelScores, Options};
+use crate::Result;
+
+/// What an analysis keeps from one answer to the next.
+///
+/// The input is the same every time, or holds less of the same: whoever has other runs starts afresh.
+pub trait Again: Send {
+    /// Answers; equal to what the analysis says that has kept nothing. With [`Options::quick`], parts that take longer than a
+    /// moment may be missing.
+    ///
+    /// # Errors
+    /// As [`Analysis::run`](super::Analysis::run).
+    fn answer(&mut self, input: &Input, options: &Options) -> Result<Answer>;
+}
+
+/// Parts that were computed before, by model and score (or whatever else tells them apart).
+#[derive(Debug)]
+pub(super) struct Memory<T>(HashMap<[String; 3], T>);
+
+impl<T> Default for Memory<T> {
+    fn default() -> Self {
+        Self(HashMap::new())
+    }
+}
+
+/// What tells the parts of a model's scores apart.
+pub(super) fn key(model: &ModelScores, part: &str) -> [String; 3] {
+    [model.model.clone(), model.role.to_owned(), part.to_owned()]
+}
+
+impl<T: Clone> Memory<T> {
+    /// The part of a key, if it was made.
+    pub(super) fn known(&self, key: &[String; 3]) -> Option<T> {
+        self.0.get(key).cloned()
+    }
+
+    /// The part of a key; made where it is not known.
+    pub(super) fn get(&mut self, key: [String; 3], make: impl FnOnce() -> T) -> T {
+        self.0.entry(key).or_insert_with(make).clone()
+    }
+
+    /// The parts of some things; those that are not known are made side by side.
+    pub(super) fn all<S: Sync>(
+        &mut self,
+        of: &[S],
+        key: impl Fn(&S) -> [String; 3],
+        make: impl Fn(&S) -> T + Sync,
+    ) -> Vec<T>
+    where
+        T: Send,
+    {
+        let missing: Vec<&S> = of.iter().filter(|one| !self.0.contains_key(&key(one))).collect();
+        let made: Vec<T> = missing.par_iter().map(|one| make(one)).collect();
+        self.0.extend(missing.into_iter().map(&key).zip(made));
+        of.iter().filter_map(|one| self.0.get(&key(one)).cloned()).collect()
+    }
+
+    /// The part of a key, to look at; made where it is not known.
+    pub(super) fn look(&mut self, key: [String; 3], make: impl FnOnce() -> T) -> &T {
+        self.0.entry(key).or_insert_with(make)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::golden::{model, with_runs};
+    use super::super::{Input, Options, REGISTRY};
+
+    /// Whatever was asked before, the answer is the one that is given afresh.
+    #[test]
+    fn what_is_kept_changes_no_answer() {
+        let models = [with_runs(&model("a"), 5), with_runs(&model("b"), 5)];
+        let input = Input { models: &models, replicates: &[] };
+        let names = |places: &[usize]| places.iter().map(|place| models[0].scores[*place].name.clone()).collect();
+        let turns = [
+            Options::default(),
+            Options { scores: names(&[0, 1]), ..Options::default() },
+            Options { scores: names(&[0, 1, 2]), threshold: 80.0, ..Options::default() },
+            Options { scores: names(&[1, 2]), draws: Some(3), seed: 5, ..Options::default() },
+            Options { target: 0.01, ..Options::default() },
+        ];
+        let mut kept_something = 0;
+        for analysis in REGISTRY {
+            let Some(again) = analysis.again else { continue };
+            let mut kept = again();
+            for options in &turns {
+                let (kept, afresh) = (kept.answer(&input, options).unwrap(), (analysis.run)(&input, options).unwrap());
+                assert_eq!(kept.text(), afresh.text(), "{}", analysis.name);
+                assert_eq!(kept.results, afresh.results, "{}", analysis.name);
+                assert_eq!(kept.figures.len(), afresh.figures.len());
+            }
+            kept_something += 1;
+        }
+        assert!(kept_something >= 5);
+    }
+}
