@@ -7,6 +7,7 @@ pub mod data;
 pub mod demo;
 pub mod detach;
 pub mod disk;
+pub mod export;
 pub mod fetch;
 pub mod import;
 pub mod launch;
