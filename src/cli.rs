@@ -88,6 +88,8 @@ pub enum Command {
     Ctl(Ctl),
     /// Answer a question about a study's scores.
     Analyze(Analyze),
+    /// Write all that is known of every example into a file for other programs.
+    Export(Export),
     /// Bring scores that were computed elsewhere into a study.
     Import(Import),
     /// Measure how fast this machine trains and scores.
@@ -249,6 +251,61 @@ pub enum Role {
     Val,
     /// The test examples.
     Test,
+}
+
+/// Write all that is known of every example into a file for other programs.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+A row per example: training examples, then test examples (`role`). Its id, labels, and for each model:
+  MODEL/believed, /believed_class     the class that most final networks give
+  MODEL/votes, /voters                how many of how many runs give it
+  MODEL/SCORE/mean, /sd, /n           over the n runs that have a value; raw sign
+  MODEL/SCORE/rank                    1 = hardest of its role; ties share their mean rank
+  MODEL/SCORE/rank_low, /rank_high    90 % interval of the rank, runs drawn with replacement (200 draws, seed 0)
+  MODEL/SCORE/003                     with --per-run: the value of run 003
+Numbers of a training example are over the runs that trained on it; where runs hold examples out, columns with
+`/val/` are over those that held it out. Missing: empty in csv, null in parquet and jsonl, NaN or -1 in npz.
+
+Examples:
+  diffscope export my-study --format parquet
+  diffscope export my-study --format csv --per-run --out scores.csv")]
+pub struct Export {
+    /// The study's folder.
+    pub dir: PathBuf,
+    /// csv, parquet, npz or jsonl.
+    #[arg(long, value_enum, hide_possible_values = true)]
+    pub format: ExportFormat,
+    /// The value of every run, too.
+    #[arg(long)]
+    pub per_run: bool,
+    /// The file; one that is there is replaced [default: DIR/export.FORMAT].
+    #[arg(long)]
+    pub out: Option<PathBuf>,
+}
+
+/// The form of an exported file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ExportFormat {
+    /// Comma-separated text.
+    Csv,
+    /// Typed columns.
+    Parquet,
+    /// NumPy arrays by name.
+    Npz,
+    /// A JSON object per line.
+    Jsonl,
+}
+
+impl ExportFormat {
+    /// As on the command line, and at the end of the file's name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Csv => "csv",
+            Self::Parquet => "parquet",
+            Self::Npz => "npz",
+            Self::Jsonl => "jsonl",
+        }
+    }
 }
 
 /// Bring scores that were computed elsewhere into a study.

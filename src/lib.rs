@@ -20,6 +20,7 @@ pub mod cli;
 pub mod commands;
 pub mod data;
 pub mod error;
+pub mod export;
 pub mod headless;
 pub mod models;
 pub mod nn;

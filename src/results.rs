@@ -229,50 +229,97 @@ fn counts(view: &ReplicateView, model: &str) -> bool {
     progress.id.label == model && progress.state == State::Finished && !progress.non_finite
 }
 
+/// The runs of a model that count: finished, and every loss was finite.
+#[derive(Debug, Clone)]
+pub struct Runs<'a> {
+    runs: Vec<(&'a ReplicateView, &'a LiveScores)>,
+    train: usize,
+}
+
+impl<'a> Runs<'a> {
+    /// Those of a model, in the order of the views.
+    pub fn of(views: &'a [ReplicateView], model: &str, train: usize) -> Self {
+        let counted = views.iter().filter(|view| counts(view, model));
+        Self { runs: counted.filter_map(|view| Some((view, view.scores.as_deref()?))).collect(), train }
+    }
+
+    /// Each with its scores.
+    pub fn iter(&self) -> impl Iterator<Item = (&'a ReplicateView, &'a LiveScores)> {
+        self.runs.iter().copied()
+    }
+
+    /// Their indices.
+    pub fn indices(&self) -> Vec<u32> {
+        self.iter().map(|(view, _)| view.progress.id.index).collect()
+    }
+
+    /// The positions of the examples that can have a role.
+    fn part(&self, role: Role) -> Range<usize> {
+        self.runs.first().map_or(0..0, |(view, _)| part_of(role, self.train, view.roles.len()))
+    }
+
+    /// `[runs, examples of the role]`: the score at a place of the plan; NaN where an example had another role in the run.
+    pub fn values(&self, place: usize, role: Role) -> Array2<f32> {
+        // A run that was trained after an import has no such values: its row stays, so that rows are runs.
+        self.of_role(role, f32::NAN, |scores, at| scores.values.get(place)?.get(at).copied())
+    }
+
+    /// `[runs, examples of the role]`: the class that each final network gives; [`UNSEEN`] where an example had another role
+    /// in the run. Empty where no run has a network.
+    pub fn predicted(&self, role: Role) -> Array2<u16> {
+        if self.iter().all(|(_, scores)| scores.predicted.is_empty()) {
+            return Array2::default((0, 0));
+        }
+        self.of_role(role, UNSEEN, |scores, at| scores.predicted.get(at).copied())
+    }
+
+    fn of_role<T: Copy>(&self, role: Role, missing: T, value: impl Fn(&LiveScores, usize) -> Option<T>) -> Array2<T> {
+        let part = self.part(role);
+        let cell = |run: usize, example: usize| -> Option<T> {
+            let (view, scores) = self.runs.get(run)?;
+            let at = part.start + example;
+            (*view.roles.get(at)? == role).then(|| value(scores, at))?
+        };
+        Array2::from_shape_fn((self.runs.len(), part.len()), |(run, example)| cell(run, example).unwrap_or(missing))
+    }
+}
+
+/// The positions of the examples that can have a role, of so many of which the first are training examples.
+fn part_of(role: Role, train: usize, all: usize) -> Range<usize> {
+    if role == Role::Test { train..all.max(train) } else { 0..train }
+}
+
+/// One score of a model, the plan's at that place, for the examples of a role.
+pub fn score_runs(
+    study: Study<'_>,
+    (place, spec): (usize, &ScoreSpec),
+    model: &str,
+    runs: &Runs<'_>,
+    role: Role,
+) -> ScoreRuns {
+    let values = if spec.is_ensemble() {
+        let consensus = study.ensembles.get(model, &spec.name, role);
+        let values =
+            consensus.and_then(|consensus| consensus.values.get(part_of(role, runs.train, consensus.values.len())));
+        let values = values.unwrap_or_default();
+        Array2::from_shape_fn((1, values.len()), |(_, example)| values.get(example).copied().unwrap_or(f32::NAN))
+    } else {
+        runs.values(place, role)
+    };
+    ScoreRuns { name: spec.name.clone(), harder: spec.harder(), values }
+}
+
 /// The scores of a model over its finished, finite replicates, for the examples of a role: where an example had another role in a
 /// run, the run has no value for it.
 pub fn model_scores(study: Study<'_>, specs: &[ScoreSpec], model: &str, role: Role, train: usize) -> ModelScores {
-    let runs: Vec<_> = study
-        .views
-        .iter()
-        .filter(|view| counts(view, model))
-        .filter_map(|view| Some((view, view.scores.as_ref()?)))
-        .collect();
-    let part = |all: Range<usize>| if role == Role::Test { train..all.end } else { 0..train };
-    let score = |(place, spec): (usize, &ScoreSpec)| {
-        if spec.is_ensemble() {
-            let consensus = study.ensembles.get(model, &spec.name, role);
-            let values = consensus.and_then(|consensus| consensus.values.get(part(0..consensus.values.len())));
-            let values = Array2::from_shape_fn((1, values.map_or(0, <[f32]>::len)), |(_, example)| {
-                values.and_then(|values| values.get(example)).copied().unwrap_or(f32::NAN)
-            });
-            return ScoreRuns { name: spec.name.clone(), harder: spec.harder(), values };
-        }
-        // A run that was trained after an import has no such values: its row stays, so that rows are runs.
-        let value = |run: usize, example: usize| -> Option<f32> {
-            let (view, scores) = runs.get(run)?;
-            let at = part(0..view.roles.len()).start + example;
-            (*view.roles.get(at)? == role).then(|| scores.values.get(place)?.get(at).copied())?
-        };
-        let shape = (runs.len(), runs.first().map_or(0, |(view, _)| part(0..view.roles.len()).len()));
-        let values = Array2::from_shape_fn(shape, |(run, example)| value(run, example).unwrap_or(f32::NAN));
-        ScoreRuns { name: spec.name.clone(), harder: spec.harder(), values }
-    };
-    let runs_with_network = runs.iter().filter(|(_, scores)| !scores.predicted.is_empty()).count();
-    let class = |run: usize, example: usize| -> Option<u16> {
-        let (view, scores) = runs.get(run)?;
-        let at = part(0..view.roles.len()).start + example;
-        (*view.roles.get(at)? == role).then(|| scores.predicted.get(at).copied())?
-    };
-    let examples = runs.first().map_or(0, |(view, _)| part(0..view.roles.len()).len());
-    let shape = if runs_with_network == 0 { (0, 0) } else { (runs.len(), examples) };
-    let predicted = Array2::from_shape_fn(shape, |(run, example)| class(run, example).unwrap_or(UNSEEN));
+    let runs = Runs::of(study.views, model, train);
+    let score = |spec: (usize, &ScoreSpec)| score_runs(study, spec, model, &runs, role);
     ModelScores {
         model: model.to_owned(),
         role: role.name(),
-        runs: runs.iter().map(|(view, _)| view.progress.id.index).collect(),
+        runs: runs.indices(),
         scores: specs.iter().enumerate().map(score).collect(),
         cohort: Arc::default(),
-        predicted,
+        predicted: runs.predicted(role),
     }
 }

@@ -8,6 +8,7 @@ pub mod demo;
 pub mod desk;
 pub mod detach;
 pub mod disk;
+pub mod export;
 pub mod fetch;
 pub mod import;
 pub mod launch;

@@ -13,7 +13,7 @@ use std::path::Path;
 
 pub use array::Npy;
 pub use element::{Dtype, Element};
-pub use header::{Header, Order};
+pub use header::{Header, Order, header_of};
 
 use super::atomic;
 use crate::{Error, Result};

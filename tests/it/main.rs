@@ -10,6 +10,7 @@ mod ctl;
 #[cfg(feature = "cuda")]
 mod cuda;
 mod devices;
+mod export;
 mod extending;
 #[cfg(feature = "hub")]
 mod fetch;

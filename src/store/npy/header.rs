@@ -95,20 +95,7 @@ impl Header {
 
     /// The header's bytes in format 1.0.
     pub fn encode(&self) -> Vec<u8> {
-        let axes: Vec<String> = self.shape.iter().map(usize::to_string).collect();
-        let comma = if axes.len() == 1 { "," } else { "" };
-        let order = if self.order == Order::Fortran { "True" } else { "False" };
-        let descr = self.dtype.descr();
-        let mut text =
-            format!("{{'descr': '{descr}', 'fortran_order': {order}, 'shape': ({}{comma}), }}", axes.join(", "));
-        let used = MAGIC.len() + 4 + text.len() + 1;
-        text.extend(std::iter::repeat_n(' ', used.next_multiple_of(ALIGNMENT) - used));
-        text.push('\n');
-        let mut bytes = MAGIC.to_vec();
-        bytes.extend([1, 0]);
-        bytes.extend(u16::try_from(text.len()).unwrap_or(u16::MAX).to_le_bytes());
-        bytes.extend(text.as_bytes());
-        bytes
+        header_of(self.dtype.descr(), self.order, &self.shape)
     }
 
     /// Reads the header of a file and checks that the file has the length it promises.
@@ -147,6 +134,22 @@ impl Header {
         }
         Self::checked(dtype, order, shape, data_offset)
     }
+}
+
+/// The bytes of a header in format 1.0, for values of the type that NumPy calls `descr`, also one that no [`Dtype`] is.
+pub fn header_of(descr: &str, order: Order, shape: &[usize]) -> Vec<u8> {
+    let axes: Vec<String> = shape.iter().map(usize::to_string).collect();
+    let comma = if axes.len() == 1 { "," } else { "" };
+    let order = if order == Order::Fortran { "True" } else { "False" };
+    let mut text = format!("{{'descr': '{descr}', 'fortran_order': {order}, 'shape': ({}{comma}), }}", axes.join(", "));
+    let used = MAGIC.len() + 4 + text.len() + 1;
+    text.extend(std::iter::repeat_n(' ', used.next_multiple_of(ALIGNMENT) - used));
+    text.push('\n');
+    let mut bytes = MAGIC.to_vec();
+    bytes.extend([1, 0]);
+    bytes.extend(u16::try_from(text.len()).unwrap_or(u16::MAX).to_le_bytes());
+    bytes.extend(text.as_bytes());
+    bytes
 }
 
 /// Where the dictionary starts and how long it is; None for another file.
