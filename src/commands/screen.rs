@@ -83,6 +83,7 @@ pub fn session(folder: &StudyFolder, plan: &Arc<Plan>, examples: &Arc<Examples>,
         correlate: Arc::new(correlate),
         analyse: Arc::new(analyse),
         afresh: false,
+        verdicts: Some(folder.path().to_path_buf()),
         log: Vec::new(),
         notice: None,
     }

@@ -4,6 +4,7 @@
 mod actions;
 mod enabled;
 mod input;
+mod verdicts;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -20,6 +21,7 @@ use super::theme::Theme;
 use super::worker::{Question, Reply};
 use crate::analysis::Answer;
 use crate::store::record::State;
+use crate::store::verdicts::Review;
 use crate::study::ReplicateId;
 use crate::train::board::{Progress, ReplicateView};
 use crate::train::eta;
@@ -36,6 +38,8 @@ const LOG_LINES: usize = 2000;
 pub enum Effect {
     /// A worker should answer this.
     Ask(Question),
+    /// This should be kept in the study's folder.
+    Keep(Review),
     /// Training should do this.
     Send(Command),
     /// Everything should be painted afresh.
@@ -69,6 +73,10 @@ pub enum Overlay {
     },
     /// How to quit while replicates run.
     Quit,
+    /// What is to be said of the selected example.
+    Verdict,
+    /// Which class the selected example should have, as far as it is typed.
+    NewLabel(String),
 }
 
 /// A line of the log.
@@ -145,6 +153,7 @@ pub struct App {
     /// Rows of the page last drawn.
     pub page: usize,
     version: Option<u64>,
+    reviewing: verdicts::Reviewing,
     asked_summary: Option<AskedSummary>,
     asked_ranges: Option<(usize, AskedSummary)>,
     rank_ranges: Option<RankRanges>,
@@ -182,6 +191,7 @@ impl App {
             gpus: Vec::new(),
             page: 10,
             version: None,
+            reviewing: verdicts::Reviewing::default(),
             asked_summary: None,
             asked_story: None,
             asked_ranges: None,
@@ -202,6 +212,8 @@ impl App {
             (Some(Overlay::Help(_)), _) => Context::Help,
             (Some(Overlay::Confirm { .. }), _) => Context::Confirm,
             (Some(Overlay::Quit), _) => Context::Quit,
+            (Some(Overlay::Verdict), _) => Context::Verdict,
+            (Some(Overlay::NewLabel(_)), _) => Context::NewLabel,
             (None, Tab::Examples) if self.examples.input.is_some() => Context::Filter,
             (None, tab) => tab.context(),
         }

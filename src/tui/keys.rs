@@ -2,6 +2,8 @@
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
+use crate::data::Verdict as Judgement;
+
 /// Where a binding holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Context {
@@ -23,6 +25,10 @@ pub enum Context {
     Quit,
     /// While the filter is typed.
     Filter,
+    /// While a verdict is asked for.
+    Verdict,
+    /// While the right label is typed.
+    NewLabel,
 }
 
 /// What a key asks for.
@@ -66,6 +72,10 @@ pub enum Action {
     Sort,
     Filter,
     Mark,
+    Verdict,
+    Judge(Option<Judgement>),
+    AcceptLabel,
+    TakeBelieved,
     Freeze,
     NextOfClass,
     PreviousOfClass,
@@ -120,7 +130,7 @@ const fn bind(
     Binding { context, keys, action, shown, word, help }
 }
 
-use Context::{Answer, Confirm, Correlation, Everywhere, Examples, Filter, Help, Quit, Train};
+use Context::{Answer, Confirm, Correlation, Everywhere, Examples, Filter, Help, NewLabel, Quit, Train, Verdict};
 
 /// Every key of the workbench. Within a context the footer shows them in this order.
 pub const TABLE: &[Binding] = &[
@@ -166,10 +176,19 @@ pub const TABLE: &[Binding] = &[
         "filter, such as label=cat forgetting>5 rank(aum)<100 split=test",
     ),
     bind(Examples, &[c(' ')], Action::Mark, "Space", "mark", "mark or unmark the example (filter: marked)"),
+    bind(
+        Examples,
+        &[c('m')],
+        Action::Verdict,
+        "m",
+        "verdict",
+        "say what the label is: mislabelled, ambiguous, fine, drop (filter: verdict=fine, reviewed)",
+    ),
     bind(Examples, &[c('f')], Action::Freeze, "f", "freeze", "keep the order while live scores change"),
     bind(Examples, &[c('n')], Action::NextOfClass, "n", "next of class", "the next example with the same label"),
     bind(Examples, &[c('N')], Action::PreviousOfClass, "N", "", "the previous example with the same label"),
     bind(Examples, &[c('g')], Action::First, "g", "", "the first row"),
+    bind(Examples, &[c('M')], Action::NextModel, "M", "model", "the next model"),
     bind(Correlation, &[c('t')], Action::TurnMatrix, "t", "turn matrix", "the next of the three matrices"),
     bind(Correlation, &[c('g')], Action::First, "g", "", "the first row"),
     bind(Answer, &[c('t'), k(KeyCode::PageDown)], Action::NextFigure, "t", "next figure", "the next figure"),
@@ -180,7 +199,7 @@ pub const TABLE: &[Binding] = &[
         Action::ShowBehind,
         "Enter",
         "show examples",
-        "mark the examples behind the bar, point or picture and show them on their tab",
+        "show the examples behind the bar, point or picture on their tab (filter: behind)",
     ),
     bind(Everywhere, &[k(KeyCode::Up), c('k')], Action::Up, "↑ k", "", "up"),
     bind(Everywhere, &[k(KeyCode::Down), c('j')], Action::Down, "↓ j", "", "down"),
@@ -200,7 +219,7 @@ pub const TABLE: &[Binding] = &[
     bind(Everywhere, &[c('8')], Action::TabOfKey('8'), "8", "", "the tab Fingerprint"),
     bind(Everywhere, &[k(KeyCode::Tab)], Action::NextTab, "Tab", "", "the next tab"),
     bind(Everywhere, &[k(KeyCode::BackTab)], Action::PreviousTab, "⇧Tab", "", "the previous tab"),
-    bind(Everywhere, &[c('m')], Action::NextModel, "m", "model", "the next model"),
+    bind(Everywhere, &[c('m')], Action::NextModel, "m", "model", "the next model; M on the tab Examples"),
     bind(Everywhere, &[c('w')], Action::NextPane, "w", "pane", "focus the next pane"),
     bind(Everywhere, &[c('z')], Action::Zoom, "z", "zoom", "the focused pane alone, or all again"),
     bind(Everywhere, &[k(KeyCode::Esc)], Action::Back, "Esc", "", "back: unzoom, then clear the filter"),
@@ -226,6 +245,29 @@ pub const TABLE: &[Binding] = &[
     bind(Quit, &[k(KeyCode::Esc), c('c'), c('q')], Action::No, "Esc", "cancel", "go on"),
     bind(Filter, &[k(KeyCode::Enter)], Action::AcceptFilter, "Enter", "keep", "keep the filter"),
     bind(Filter, &[k(KeyCode::Esc)], Action::Back, "Esc", "as it was", "back to the filter before"),
+    bind(
+        Verdict,
+        &[c('m')],
+        Action::Judge(Some(Judgement::Mislabelled)),
+        "m",
+        "mislabelled",
+        "the label is wrong; asks for the right one",
+    ),
+    bind(
+        Verdict,
+        &[c('a')],
+        Action::Judge(Some(Judgement::Ambiguous)),
+        "a",
+        "ambiguous",
+        "more than one label would be right",
+    ),
+    bind(Verdict, &[c('f')], Action::Judge(Some(Judgement::Fine)), "f", "fine", "the label is right"),
+    bind(Verdict, &[c('d')], Action::Judge(Some(Judgement::Drop)), "d", "drop", "of no use, whatever its label"),
+    bind(Verdict, &[c('x'), k(KeyCode::Backspace)], Action::Judge(None), "x", "none", "take the verdict back"),
+    bind(Verdict, &[k(KeyCode::Esc), c('q')], Action::Back, "Esc", "cancel", "leave it as it is"),
+    bind(NewLabel, &[k(KeyCode::Enter)], Action::AcceptLabel, "Enter", "keep", "this class; nothing typed: not known"),
+    bind(NewLabel, &[c('b')], Action::TakeBelieved, "b", "believed", "the class that most runs see"),
+    bind(NewLabel, &[k(KeyCode::Esc), c('q')], Action::Back, "Esc", "cancel", "no verdict"),
 ];
 
 /// What a key asks for in a context; tabs fall back to what holds everywhere.
