@@ -26,6 +26,7 @@ pub static ANALYSIS: Analysis = Analysis {
     tab: Some(('6', "Components")),
     compares: false,
     takes: &["--draws", "--seed", "--threshold"],
+    also: &[],
     run,
 };
 

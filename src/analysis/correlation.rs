@@ -23,6 +23,7 @@ pub static ANALYSIS: Analysis = Analysis {
     tab: None,
     compares: false,
     takes: &[],
+    also: &[],
     run,
 };
 

@@ -30,6 +30,7 @@ pub static ANALYSIS: Analysis = Analysis {
     tab: Some(('4', "Stability")),
     compares: false,
     takes: &["--draws", "--seed", "--threshold", "--target"],
+    also: &[],
     run,
 };
 

@@ -217,9 +217,11 @@ pub const TABLE: &[Binding] = &[
     bind(Everywhere, &[c('6')], Action::TabOfKey('6'), "6", "", "the tab Components"),
     bind(Everywhere, &[c('7')], Action::TabOfKey('7'), "7", "", "the tab Bias"),
     bind(Everywhere, &[c('8')], Action::TabOfKey('8'), "8", "", "the tab Fingerprint"),
+    bind(Everywhere, &[c('9')], Action::TabOfKey('9'), "9", "", "the tab Depth·VoG"),
+    bind(Everywhere, &[c('0')], Action::TabOfKey('0'), "0", "", "the tab Audit"),
     bind(Everywhere, &[k(KeyCode::Tab)], Action::NextTab, "Tab", "", "the next tab"),
     bind(Everywhere, &[k(KeyCode::BackTab)], Action::PreviousTab, "⇧Tab", "", "the previous tab"),
-    bind(Everywhere, &[c('m')], Action::NextModel, "m", "model", "the next model; M on the tab Examples"),
+    bind(Everywhere, &[c('m')], Action::NextModel, "m", "model", "the next model"),
     bind(Everywhere, &[c('w')], Action::NextPane, "w", "pane", "focus the next pane"),
     bind(Everywhere, &[c('z')], Action::Zoom, "z", "zoom", "the focused pane alone, or all again"),
     bind(Everywhere, &[k(KeyCode::Esc)], Action::Back, "Esc", "", "back: unzoom, then clear the filter"),
@@ -282,12 +284,22 @@ pub fn action(context: Context, key: KeyEvent) -> Option<Action> {
 /// The bindings that the footer shows in a context.
 pub fn footer(context: Context) -> impl Iterator<Item = &'static Binding> {
     let tab = matches!(context, Train | Examples | Correlation | Answer);
-    TABLE.iter().filter(move |b| (b.context == context || tab && b.context == Everywhere) && !b.word.is_empty())
+    let holds =
+        move |b: &&Binding| b.context == context || tab && b.context == Everywhere && !is_overridden(b, context);
+    TABLE.iter().filter(move |b| holds(b) && !b.word.is_empty())
+}
+
+/// Whether a tab has another use for all keys of a binding that holds everywhere.
+fn is_overridden(binding: &Binding, context: Context) -> bool {
+    let of_tab = |key| TABLE.iter().any(|b| b.context == context && b.keys.contains(key));
+    binding.keys.iter().all(of_tab)
 }
 
 /// The bindings that the help lists for a tab: its own, then those that hold everywhere.
 pub fn help(context: Context) -> [(&'static str, Vec<&'static Binding>); 2] {
-    let of = |context| TABLE.iter().filter(|b| b.context == context).collect();
+    let of = |of| {
+        TABLE.iter().filter(move |b| b.context == of && !(of == Everywhere && is_overridden(b, context))).collect()
+    };
     let title = match context {
         Train => "Train",
         Examples => "Examples",
@@ -320,6 +332,14 @@ mod tests {
         for action in [Action::Stop, Action::Skip, Action::Retry] {
             let binding = TABLE.iter().find(|b| b.action == action).unwrap();
             assert!(binding.keys.iter().all(|(code, _)| matches!(code, KeyCode::Char('A'..='Z'))), "{binding:?}");
+        }
+    }
+
+    #[test]
+    fn a_key_that_a_tab_uses_otherwise_is_not_shown_twice() {
+        for context in [Train, Examples, Correlation, Answer] {
+            let models: Vec<&str> = footer(context).filter(|b| b.word == "model").map(|b| b.shown).collect();
+            assert_eq!(models, [if context == Examples { "M" } else { "m" }]);
         }
     }
 

@@ -74,7 +74,7 @@ fn verdict(app: &App, buf: &mut Buffer, body: Rect) {
         let help = if binding.word == "cancel" { String::new() } else { format!(": {}", binding.help) };
         key_line(app, binding.shown, format!("{}{help}", binding.word))
     }));
-    let inner = popup(buf, body, app.theme, &format!("Verdict on #{id}"), 64, text.len() as u16 + 2);
+    let inner = popup(buf, body, app.theme, &format!("Verdict on #{id}"), 68, text.len() as u16 + 2);
     lines(buf, inner, text);
 }
 
@@ -88,7 +88,7 @@ fn new_label(app: &App, buf: &mut Buffer, body: Rect, typed: &str) {
         None => format!("{typed}: no such class"),
     };
     let numbered = examples.class_names.iter().enumerate().map(|(class, name)| format!("{class} {name}"));
-    let wrapped = format::wrap(&numbered.collect::<Vec<_>>().join("   "), 58);
+    let wrapped = format::wrap(&numbered.collect::<Vec<_>>().join(", "), 62);
     let room = usize::from(body.height.saturating_sub(9)).max(1);
     let mut text = vec![Line::from(format!("Its right label: {meant}")), Line::raw("")];
     text.extend(wrapped.into_iter().take(room).map(|part| Line::styled(part, app.theme.dim())));
@@ -97,7 +97,7 @@ fn new_label(app: &App, buf: &mut Buffer, body: Rect, typed: &str) {
         keys::footer(keys::Context::NewLabel).map(|b| key_line(app, b.shown, format!("{}: {}", b.word, b.help))),
     );
     let inner =
-        popup(buf, body, app.theme, "Mislabelled: type the number of the right class", 64, text.len() as u16 + 2);
+        popup(buf, body, app.theme, "Mislabelled: type the number of the right class", 68, text.len() as u16 + 2);
     lines(buf, inner, text);
 }
 

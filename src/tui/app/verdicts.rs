@@ -3,9 +3,11 @@
 use crossterm::event::KeyCode;
 
 use super::{App, Effect, Overlay};
+use crate::analysis::Also;
 use crate::data::Verdict;
 use crate::store::verdicts::{self, Review};
 use crate::tui::keeper::Kept;
+use crate::tui::tabs::answer;
 
 /// Digits of the largest class number.
 const LABEL_DIGITS: usize = 5;
@@ -66,9 +68,20 @@ impl App {
                 // What was said since is not in the file yet.
                 if kept.taken >= self.reviewing.said {
                     self.take_reviews(reviews);
+                    self.ask_again_for_verdicts();
                 }
             }
         }
+    }
+
+    /// Answers that tell of verdicts are worked out anew when their tab is open next.
+    fn ask_again_for_verdicts(&mut self) {
+        let tells = |name: &str| answer::analysis(name).is_some_and(|analysis| analysis.also.contains(&Also::Verdicts));
+        for (known, _) in self.answers.known.iter_mut().filter(|((name, _), _)| tells(name)).map(|(_, known)| known) {
+            *known = usize::MAX;
+        }
+        self.asked_answer = None;
+        self.ask();
     }
 
     fn take_reviews(&mut self, reviews: Vec<Review>) {
