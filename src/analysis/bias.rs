@@ -25,7 +25,7 @@ use permutation::Permutations;
 
 pub use answer::answer;
 pub use multiple::{benjamini_hochberg, bonferroni};
-pub use welch::{Moments, student_neg_ln_p};
+pub use welch::{Moments, student_neg_ln_p, t_and_freedom};
 
 /// The registry's line.
 pub static ANALYSIS: Analysis = Analysis {
@@ -34,6 +34,7 @@ pub static ANALYSIS: Analysis = Analysis {
     tab: Some(('7', "Bias")),
     compares: true,
     takes: &["--draws", "--seed", "--per-example"],
+    also: &[],
     run,
     again: Some(|| Box::new(Kept::default())),
 };

@@ -27,6 +27,7 @@ pub static ANALYSIS: Analysis = Analysis {
     tab: Some(('6', "Components")),
     compares: false,
     takes: &["--draws", "--seed", "--threshold"],
+    also: &[],
     run,
     again: Some(|| Box::new(Kept::default())),
 };

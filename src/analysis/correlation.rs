@@ -24,6 +24,7 @@ pub static ANALYSIS: Analysis = Analysis {
     tab: None,
     compares: false,
     takes: &[],
+    also: &[],
     run,
     again: Some(|| Box::new(Kept::default())),
 };

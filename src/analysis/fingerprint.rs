@@ -33,6 +33,7 @@ pub static ANALYSIS: Analysis = Analysis {
     tab: Some(('8', "Fingerprint")),
     compares: true,
     takes: &["--draws", "--seed"],
+    also: &[],
     run,
     again: None,
 };

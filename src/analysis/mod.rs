@@ -4,6 +4,7 @@
 //! each know how to draw those. Nothing here reads a file, starts a thread or looks at a clock.
 
 pub mod again;
+pub mod audit;
 pub mod bias;
 pub mod components;
 pub mod correlation;
@@ -21,6 +22,7 @@ pub mod stability;
 pub mod summary;
 pub mod table;
 pub mod variance;
+pub mod vog;
 
 use std::sync::Arc;
 
@@ -28,6 +30,7 @@ use ndarray::Array2;
 use serde_json::json;
 
 use crate::Result;
+use crate::data::Verdict;
 use crate::scores::Harder;
 
 pub use again::Again;
@@ -42,6 +45,8 @@ pub static REGISTRY: &[&Analysis] = &[
     &components::ANALYSIS,
     &bias::ANALYSIS,
     &fingerprint::ANALYSIS,
+    &vog::ANALYSIS,
+    &audit::ANALYSIS,
 ];
 
 /// A question that can be asked of a study: a line of the registry.
@@ -57,10 +62,25 @@ pub struct Analysis {
     pub compares: bool,
     /// The options beyond models, scores and role that it has a use for.
     pub takes: &'static [&'static str],
+    /// What it is given beside the scores of the role that is asked for.
+    pub also: &'static [Also],
     /// Answers it.
     pub run: fn(&Input, &Options) -> Result<Answer>,
     /// Answers it again and again, and keeps what is slow; none where nothing is.
     pub again: Option<fn() -> Box<dyn Again>>,
+}
+
+/// What an analysis can be given beside the scores of the role that is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Also {
+    /// The scores for training examples.
+    Train,
+    /// The scores for held-out examples, where the study has some.
+    Val,
+    /// The scores for test examples.
+    Test,
+    /// People's verdicts.
+    Verdicts,
 }
 
 /// What an analysis is given: the caller has left out replicates that are unfinished or non-finite.
@@ -131,6 +151,21 @@ pub struct Cohort {
     pub true_labels: Vec<u16>,
     /// One name per class.
     pub classes: Vec<String>,
+    /// People's verdicts, for the analyses that ask for them.
+    pub reviews: Vec<Reviewed>,
+}
+
+/// A reviewer's verdict on an example.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reviewed {
+    /// The example's id.
+    pub id: u32,
+    /// What is said.
+    pub verdict: Verdict,
+    /// The class that it should have, where one was named.
+    pub new_label: Option<u16>,
+    /// Who says so.
+    pub reviewer: String,
 }
 
 impl Cohort {

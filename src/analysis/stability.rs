@@ -31,6 +31,7 @@ pub static ANALYSIS: Analysis = Analysis {
     tab: Some(('4', "Stability")),
     compares: false,
     takes: &["--draws", "--seed", "--threshold", "--target"],
+    also: &[],
     run,
     again: Some(|| Box::new(Kept::default())),
 };

@@ -12,6 +12,7 @@ pub static ANALYSIS: Analysis = Analysis {
     tab: None,
     compares: false,
     takes: &[],
+    also: &[],
     run,
     again: None,
 };
@@ -21,6 +22,10 @@ pub static ANALYSIS: Analysis = Analysis {
 pub struct Replicates {
     /// The model's label.
     pub model: String,
+    /// The architecture; empty where nothing is known.
+    pub network: String,
+    /// Examples per training step, where known.
+    pub batch_size: Option<usize>,
     /// Trained parameters of its network, where known.
     pub parameters: Option<usize>,
     /// Replicates that the study plans.

@@ -27,6 +27,7 @@ pub static ANALYSIS: Analysis = Analysis {
     tab: Some(('3', "Variance")),
     compares: false,
     takes: &[],
+    also: &[],
     run,
     again: Some(|| Box::new(Kept::default())),
 };

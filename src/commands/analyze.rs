@@ -5,19 +5,21 @@ use std::sync::Arc;
 
 use super::{Exit, print};
 use crate::analysis::summary::Replicates;
-use crate::analysis::{self, Analysis, Answer, Cohort, Input, ModelScores, Options};
+use crate::analysis::{self, Also, Analysis, Answer, Cohort, Input, ModelScores, Options, Reviewed};
 use crate::data::{Examples, Role};
 use crate::error::nearest;
 use crate::results::{self, LeftOut, Study};
 use crate::store::folder::StudyFolder;
 use crate::store::record::State;
+use crate::store::verdicts::{self, Review};
 use crate::study::Plan;
+use crate::study::recipe::BatchSize;
 use crate::train::board::ReplicateView;
 use crate::train::ensembles::Ensembles;
 use crate::{Error, Result, cli};
 
 /// Questions that a later version answers: told apart from a mistyped name.
-const LATER: [&str; 3] = ["depth", "vog", "audit"];
+const LATER: [&str; 1] = ["depth"];
 
 /// Runs the command.
 ///
@@ -32,14 +34,15 @@ pub fn analyze(options: &cli::Analyze) -> Result<Exit> {
     };
     let choices = choices(options, analysis, role)?;
     let mut gathered = Gathered { wanted: options.scores.clone(), ..Gathered::default() };
-    let study = gathered.add(&options.dir, false, role)?;
+    let study = gathered.add(&options.dir, false, role, analysis)?;
     for further in &options.with {
-        gathered.add(further, true, role)?;
+        gathered.add(further, true, role, analysis)?;
     }
     gathered.keep(&options.models)?;
     let input = Input { models: &gathered.models, replicates: &gathered.replicates };
     let mut answer = (analysis.run)(&input, &choices)?;
     answer.warnings.extend(gathered.left_out());
+    answer.warnings.extend(gathered.warnings);
     if options.json {
         print(&format!("{:#}", answer.envelope(analysis.name, &study)))?;
     } else {
@@ -108,6 +111,8 @@ pub(super) struct Gathered {
     left_out: Vec<LeftOut>,
     /// The scores that are asked for; none: all.
     wanted: Vec<String>,
+    /// What could not be read.
+    warnings: Vec<String>,
 }
 
 impl Gathered {
@@ -119,8 +124,13 @@ impl Gathered {
         Input { models, replicates }
     }
 
+    /// What could not be read.
+    pub(super) fn warnings(&self) -> &[String] {
+        &self.warnings
+    }
+
     /// Adds a study's models, `beside` others with its name in front of theirs; gives the study's name.
-    fn add(&mut self, dir: &Path, beside: bool, role: Role) -> Result<String> {
+    fn add(&mut self, dir: &Path, beside: bool, role: Role, analysis: &Analysis) -> Result<String> {
         let folder = StudyFolder::open(dir)?;
         let plan = folder.plan()?;
         let examples = results::examples(&folder)?;
@@ -131,7 +141,10 @@ impl Gathered {
         }
         let name = plan.config.name.clone();
         let study = Study { views: &views, ensembles: &ensembles };
-        let (mut models, mut replicates) = gather(study, &plan, &examples, role, &self.wanted);
+        let (reviews, problem) = reviews(&folder, analysis);
+        self.warnings.extend(problem);
+        let roles = roles(analysis, role);
+        let (mut models, mut replicates) = gather(study, &plan, &examples, (&roles, &reviews), &self.wanted);
         for model in &mut replicates {
             model.parameters = parameters(&folder, &views, &model.model);
         }
@@ -178,25 +191,58 @@ fn part<T>(all: &[T], holds: impl Fn(&T) -> bool) -> &[T] {
     all.chunk_by(|a, b| holds(a) == holds(b)).find(|chunk| chunk.first().is_some_and(&holds)).unwrap_or(&[])
 }
 
-/// Every model's scores of a role, and how its replicates went; what is asked for by name is there, with values or without.
+/// The role that is asked for, then those that the analysis needs beside it.
+fn roles(analysis: &Analysis, role: Role) -> Vec<Role> {
+    let beside = analysis.also.iter().filter_map(|also| match also {
+        Also::Train => Some(Role::Train),
+        Also::Val => Some(Role::Val),
+        Also::Test => Some(Role::Test),
+        Also::Verdicts => None,
+    });
+    std::iter::once(role).chain(beside.filter(|other| *other != role)).collect()
+}
+
+/// People's verdicts, where the analysis has a use for them, or why they cannot be read.
+fn reviews(folder: &StudyFolder, analysis: &Analysis) -> (Vec<Reviewed>, Option<String>) {
+    if !analysis.also.contains(&Also::Verdicts) {
+        return (Vec::new(), None);
+    }
+    let reviewed = |review: Review| {
+        let Review { id, verdict, new_label, reviewer, .. } = review;
+        Some(Reviewed { id, verdict: verdict?, new_label, reviewer })
+    };
+    match verdicts::read(folder.path()) {
+        Ok(reviews) => (reviews.into_iter().filter_map(reviewed).collect(), None),
+        Err(error) => (Vec::new(), Some(format!("verdicts are left out: {error}"))),
+    }
+}
+
+/// Every model's scores of some roles, and how its replicates went; what is asked for by name is there, with values or without.
 fn gather(
     study: Study<'_>,
     plan: &Plan,
     examples: &Examples,
-    role: Role,
+    (roles, reviews): (&[Role], &[Reviewed]),
     wanted: &[String],
 ) -> (Vec<ModelScores>, Vec<Replicates>) {
     let labels = plan.labels();
-    let cohort = Arc::new(cohort(examples, role));
-    let scores = |label: &String| ModelScores {
-        cohort: cohort.clone(),
-        ..results::model_scores(study, &plan.scores, label, role, examples.train)
-    };
-    let mut models: Vec<ModelScores> = labels.iter().map(scores).collect();
+    let mut models = Vec::new();
+    for (place, role) in roles.iter().enumerate() {
+        // Nobody asked for the roles that stand beside: one that no example has is no part of the answer.
+        if place > 0 && study.views.iter().all(|view| !view.roles.contains(role)) {
+            continue;
+        }
+        let cohort = Arc::new(Cohort { reviews: reviews.to_vec(), ..cohort(examples, *role) });
+        let scores = |label: &String| ModelScores {
+            cohort: cohort.clone(),
+            ..results::model_scores(study, &plan.scores, label, *role, examples.train)
+        };
+        models.extend(labels.iter().map(scores));
+    }
     for model in &mut models {
         drop_foreign(plan, model, wanted);
     }
-    (models, labels.iter().map(|label| counts(study.views, label)).collect())
+    (models, labels.iter().map(|label| counts(study.views, plan, label)).collect())
 }
 
 /// Who the examples of a role are.
@@ -210,6 +256,7 @@ fn cohort(examples: &Examples, role: Role) -> Cohort {
         labels: examples.labels.get(of_role(examples.labels.len())).unwrap_or_default().to_vec(),
         true_labels: examples.true_labels.get(of_role(examples.true_labels.len())).unwrap_or_default().to_vec(),
         classes: examples.class_names.clone(),
+        reviews: Vec::new(),
     }
 }
 
@@ -227,12 +274,19 @@ fn drop_foreign(plan: &Plan, model: &mut ModelScores, wanted: &[String]) {
 }
 
 /// How the replicates of a model went.
-fn counts(views: &[ReplicateView], label: &str) -> Replicates {
+fn counts(views: &[ReplicateView], plan: &Plan, label: &str) -> Replicates {
+    let planned = plan.replicates.iter().find(|replicate| replicate.id.label == label);
+    let planned = planned.filter(|_| !plan.is_imported(label));
     let progress: Vec<_> = views.iter().map(|view| &view.progress).filter(|one| one.id.label == label).collect();
     let in_state = |state| progress.iter().filter(|one| one.state == state).count();
     let counted = || progress.iter().filter(|one| one.state == State::Finished && !one.non_finite);
     Replicates {
         model: label.to_owned(),
+        network: planned.map_or_else(String::new, |planned| planned.model.clone()),
+        batch_size: planned.and_then(|planned| match planned.recipe.batch_size {
+            BatchSize::Examples(size) => Some(size),
+            BatchSize::Full => None,
+        }),
         parameters: None,
         replicates: progress.len(),
         finished: in_state(State::Finished),
@@ -245,7 +299,7 @@ fn counts(views: &[ReplicateView], label: &str) -> Replicates {
 
 /// The summary of a study that is at hand.
 pub fn summary(study: Study<'_>, plan: &Plan, examples: &Examples) -> Answer {
-    let (models, replicates) = gather(study, plan, examples, Role::Train, &[]);
+    let (models, replicates) = gather(study, plan, examples, (&[Role::Train], &[]), &[]);
     let input = Input { models: &models, replicates: &replicates };
     answered(&analysis::summary::ANALYSIS, &input)
 }
@@ -256,13 +310,18 @@ pub(super) fn gather_all(
     folder: &StudyFolder,
     plan: &Plan,
     examples: &Examples,
+    analysis: &Analysis,
     role: Role,
 ) -> Gathered {
-    let (models, mut replicates) = gather(study, plan, examples, role, &[]);
+    let (reviews, problem) = reviews(folder, analysis);
+    let roles = roles(analysis, role);
+    let (mut models, mut replicates) = gather(study, plan, examples, (&roles, &reviews), &[]);
+    // What is of one model stands together.
+    models.sort_by_key(|model| replicates.iter().position(|other| other.model == model.model));
     for model in &mut replicates {
         model.parameters = parameters(folder, study.views, &model.model);
     }
-    Gathered { models, replicates, ..Gathered::default() }
+    Gathered { models, replicates, warnings: problem.into_iter().collect(), ..Gathered::default() }
 }
 
 /// An answer with the default options; an error becomes its warning.

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::analyze::{self, Gathered};
-use crate::analysis::{Again, Analysis, Answer, Input, ModelScores, Options};
+use crate::analysis::{Again, Also, Analysis, Answer, Input, ModelScores, Options};
 use crate::data::{Examples, Role};
 use crate::results::Study;
 use crate::store::folder::StudyFolder;
@@ -25,11 +25,12 @@ pub struct Desk {
 /// What is kept about some runs.
 #[derive(Default)]
 struct Kept {
-    /// The runs, and the role of the examples.
-    of: Option<(Vec<ReplicateId>, String)>,
-    gathered: Gathered,
-    /// By analysis and model (all: empty).
-    again: HashMap<(&'static str, String), Box<dyn Again>>,
+    /// The runs.
+    of: Vec<ReplicateId>,
+    /// By the role that is asked for, and what else an analysis is given.
+    gathered: HashMap<(String, &'static [Also]), Gathered>,
+    /// By analysis, role and model (all: empty).
+    again: HashMap<(&'static str, String, String), Box<dyn Again>>,
 }
 
 impl Desk {
@@ -48,29 +49,36 @@ impl Desk {
         options: &Options,
     ) -> Answer {
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        self.gather(&mut kept, views, &options.role);
+        let counts = |view: &&ReplicateView| view.progress.state == State::Finished && !view.progress.non_finite;
+        let of: Vec<ReplicateId> = views.iter().filter(counts).map(|view| view.progress.id.clone()).collect();
+        if kept.of != of {
+            *kept = Kept { of, ..Kept::default() };
+        }
         let Kept { gathered, again, .. } = &mut *kept;
+        let key = (options.role.clone(), analysis.also);
+        if analysis.also.contains(&Also::Verdicts) {
+            // People say more while the runs stay the same.
+            gathered.remove(&key);
+        }
+        let gathered = gathered.entry(key).or_insert_with(|| self.gather(analysis, views, &options.role));
         let input = gathered.of(label);
         let options = &chosen(&input, options);
+        let key = (analysis.name, options.role.clone(), label.to_owned());
         let answer = match analysis.again {
-            Some(new) => again.entry((analysis.name, label.to_owned())).or_insert_with(new).answer(&input, options),
+            Some(new) => again.entry(key).or_insert_with(new).answer(&input, options),
             None => (analysis.run)(&input, options),
         };
-        answer.unwrap_or_else(|error| Answer { warnings: vec![error.to_string()], ..Answer::default() })
+        let mut answer =
+            answer.unwrap_or_else(|error| Answer { warnings: vec![error.to_string()], ..Answer::default() });
+        answer.warnings.extend_from_slice(gathered.warnings());
+        answer
     }
 
-    /// Starts afresh where other runs have finished, or others examples are asked for.
-    fn gather(&self, kept: &mut Kept, views: &[ReplicateView], role: &str) {
-        let counts = |view: &&ReplicateView| view.progress.state == State::Finished && !view.progress.non_finite;
-        let runs = views.iter().filter(counts).map(|view| view.progress.id.clone()).collect();
-        let of = Some((runs, role.to_owned()));
-        if kept.of != of {
-            let role = [Role::Train, Role::Val, Role::Test].into_iter().find(|known| known.name() == role);
-            let study = Study { views, ensembles: &self.board.ensembles() };
-            let role = role.unwrap_or(Role::Train);
-            let gathered = analyze::gather_all(study, &self.folder, &self.plan, &self.examples, role);
-            *kept = Kept { of, gathered, ..Kept::default() };
-        }
+    fn gather(&self, analysis: &Analysis, views: &[ReplicateView], role: &str) -> Gathered {
+        let role = [Role::Train, Role::Val, Role::Test].into_iter().find(|known| known.name() == role);
+        let study = Study { views, ensembles: &self.board.ensembles() };
+        let role = role.unwrap_or(Role::Train);
+        analyze::gather_all(study, &self.folder, &self.plan, &self.examples, analysis, role)
     }
 }
 

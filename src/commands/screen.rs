@@ -72,6 +72,7 @@ pub fn session(folder: &StudyFolder, plan: &Arc<Plan>, examples: &Arc<Examples>,
         history: Arc::new(FolderHistory { folder: folder.clone(), plan: plan.clone() }),
         analyse: Arc::new(analyse),
         afresh: false,
+        verdicts: Some(folder.path().to_path_buf()),
         log: Vec::new(),
         notice: None,
     }

@@ -16,6 +16,7 @@ pub mod roles;
 pub mod sources;
 pub mod subset;
 pub mod toy;
+mod verdict;
 
 pub use augment::View;
 pub use examples::Examples;
@@ -23,6 +24,7 @@ pub use loader::{Loader, draw_views, order};
 pub use normalise::Normalisation;
 pub use roles::{HeldOut, Role};
 pub use sources::{data_home, load};
+pub use verdict::Verdict;
 
 /// Images may be this high and wide.
 pub const MOST_PIXELS_A_SIDE: usize = 512;

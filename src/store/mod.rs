@@ -19,6 +19,7 @@ pub mod presence;
 pub mod record;
 pub mod replicate;
 pub mod tensors;
+pub mod verdicts;
 
 pub use checkpoint::Checkpoint;
 pub use control::Control;

@@ -5,6 +5,7 @@ mod actions;
 mod choices;
 mod enabled;
 mod input;
+mod verdicts;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -23,6 +24,7 @@ use super::worker::{Question, Reply};
 use crate::analysis::Options;
 use crate::data::Role;
 use crate::store::record::State;
+use crate::store::verdicts::Review;
 use crate::study::ReplicateId;
 use crate::train::board::{Progress, ReplicateView};
 use crate::train::eta;
@@ -39,6 +41,8 @@ const LOG_LINES: usize = 2000;
 pub enum Effect {
     /// A worker should answer this.
     Ask(Question),
+    /// This should be kept in the study's folder.
+    Keep(Review),
     /// Training should do this.
     Send(Command),
     /// Everything should be painted afresh.
@@ -74,6 +78,10 @@ pub enum Overlay {
     Quit,
     /// Which scores the analyses look at, with the cursor's place.
     Scores(usize),
+    /// What is to be said of the selected example.
+    Verdict,
+    /// Which class the selected example should have, as far as it is typed.
+    NewLabel(String),
 }
 
 /// A line of the log.
@@ -150,6 +158,7 @@ pub struct App {
     /// Rows of the page last drawn.
     pub page: usize,
     version: Option<u64>,
+    reviewing: verdicts::Reviewing,
     asked_summary: Option<AskedSummary>,
     asked_ranges: Option<(usize, AskedSummary)>,
     rank_ranges: Option<RankRanges>,
@@ -186,6 +195,7 @@ impl App {
             gpus: Vec::new(),
             page: 10,
             version: None,
+            reviewing: verdicts::Reviewing::default(),
             asked_summary: None,
             asked_story: None,
             asked_ranges: None,
@@ -206,6 +216,8 @@ impl App {
             (Some(Overlay::Confirm { .. }), _) => Context::Confirm,
             (Some(Overlay::Quit), _) => Context::Quit,
             (Some(Overlay::Scores(_)), _) => Context::Scores,
+            (Some(Overlay::Verdict), _) => Context::Verdict,
+            (Some(Overlay::NewLabel(_)), _) => Context::NewLabel,
             (None, Tab::Examples) if self.examples.input.is_some() => Context::Filter,
             (None, tab) => tab.context(),
         }

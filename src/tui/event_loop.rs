@@ -11,6 +11,7 @@ use signal_hook::consts::SIGHUP;
 
 use super::Outcome;
 use super::app::{App, Effect, LogLine};
+use super::keeper::Keeper;
 use super::reader::{Nothing, Reader, hung_up};
 use super::screen::{self, View};
 use super::terminal::{self, Guard, Signals};
@@ -30,6 +31,7 @@ struct Loop<'a> {
     guard: &'a Guard,
     screen: Terminal<CrosstermBackend<Stdout>>,
     workers: Workers,
+    keeper: Option<Keeper>,
     reader: Reader,
     /// Reads the GPUs while one of them trains.
     gpus: Option<Sampler>,
@@ -44,9 +46,10 @@ struct Loop<'a> {
 /// When the terminal fails.
 pub fn run(app: App, guard: &Guard, signals: &Signals, typed: Vec<KeyEvent>, multiplexed: bool) -> Result<Outcome> {
     let workers = Workers::start(&Library::of(&app.session))?;
+    let keeper = app.session.verdicts.clone().map(Keeper::start).transpose()?;
     let (view, screen, reader) = (View::default(), terminal::screen()?, Reader::start()?);
     let (gpus, synchronized, title) = (None, !multiplexed, String::new());
-    let mut this = Loop { app, view, guard, screen, workers, reader, gpus, synchronized, title };
+    let mut this = Loop { app, view, guard, screen, workers, keeper, reader, gpus, synchronized, title };
     for key in typed {
         this.app.key(key);
     }
@@ -114,6 +117,10 @@ impl Loop<'_> {
             self.app.ask();
             changed = true;
         }
+        if let Some(kept) = self.keeper.as_ref().and_then(Keeper::news) {
+            self.app.hear(kept);
+            changed = true;
+        }
         changed |= self.read_gpus();
         changed | self.app.tick(Instant::now())
     }
@@ -144,6 +151,11 @@ impl Loop<'_> {
         for effect in self.app.take_effects() {
             match effect {
                 Effect::Ask(question) => self.workers.ask(question),
+                Effect::Keep(review) => {
+                    if let Some(keeper) = &self.keeper {
+                        keeper.keep(review);
+                    }
+                }
                 Effect::Send(command) => {
                     let sent = self.app.session.commands.as_ref().is_some_and(|to| to.send(command).is_ok());
                     if !sent {

@@ -1,9 +1,10 @@
 //! Which examples are meant? The filter language of the example table: `label=cat forgetting>5 rank(aum)<100`.
 //!
 //! Terms are separated by blanks and all must hold: a field, a comparison and a value without blanks around it
-//! (quotes keep a value with blanks together), or a bare word that matches labels fuzzily, or `marked`, or `noisy`.
-//! Fields: `id`, `label`, `split`, any score's name, and `rank(score)`.
+//! (quotes keep a value with blanks together), or a bare word that matches labels fuzzily, or `marked`, `behind`, `noisy`,
+//! `reviewed`. Fields: `id`, `label`, `split`, `verdict` (a word of a verdict, or `none`), any score's name, and `rank(score)`.
 
+use crate::data::Verdict;
 use crate::error::nearest;
 
 /// How two numbers compare.
@@ -34,6 +35,10 @@ pub enum Term {
     Test(bool),
     /// A marked example.
     Marked,
+    /// One behind the mark of a figure that was opened last.
+    Behind,
+    /// One of which somebody says this (of which nobody says anything, if it is none), or the opposite.
+    Verdict(Option<Verdict>, bool),
     /// One whose label is noise.
     Noisy,
     /// The id compares so.
@@ -78,6 +83,10 @@ pub trait Subject {
     fn is_test(&self) -> bool;
     /// Whether it is marked.
     fn is_marked(&self) -> bool;
+    /// Whether it is behind the mark of a figure that was opened last.
+    fn is_behind(&self) -> bool;
+    /// What people say of it.
+    fn verdicts(&self) -> Vec<Verdict>;
     /// Whether label noise gave it another label than its own.
     fn is_noisy(&self) -> bool;
     /// Its mean of the score at a place; NaN where there is none.
@@ -109,6 +118,9 @@ impl Term {
             Self::NotLabel(classes) => example.label().is_some_and(|label| !classes.contains(&label)),
             Self::Test(wanted) => example.is_test() == *wanted,
             Self::Marked => example.is_marked(),
+            Self::Behind => example.is_behind(),
+            Self::Verdict(None, wanted) => example.verdicts().is_empty() == *wanted,
+            Self::Verdict(Some(verdict), wanted) => example.verdicts().contains(verdict) == *wanted,
             Self::Noisy => example.is_noisy(),
             Self::Id(comparison, bound) => comparison.holds(example.id(), *bound),
             Self::Score(score, comparison, bound) => comparison.holds(example.score(*score), *bound),
@@ -157,6 +169,8 @@ fn term(at: usize, word: &str, names: Names) -> Result<Term, FilterError> {
         return match word {
             "marked" => Ok(Term::Marked),
             "noisy" => Ok(Term::Noisy),
+            "behind" => Ok(Term::Behind),
+            "reviewed" => Ok(Term::Verdict(None, false)),
             _ => classes(at, word, names).map(Term::Label),
         };
     };
@@ -175,6 +189,7 @@ fn term(at: usize, word: &str, names: Names) -> Result<Term, FilterError> {
             }
         }
         "split" => split(value_at, value, comparison),
+        "verdict" => verdict(value_at, value, comparison),
         "id" => Ok(Term::Id(comparison, number()?)),
         _ => match field.strip_prefix("rank(").and_then(|inner| inner.strip_suffix(')')) {
             Some(score) => Ok(Term::Rank(self::score(at + 5, score, names)?, comparison, number()?)),
@@ -215,9 +230,23 @@ fn split(at: usize, value: &str, comparison: Comparison) -> Result<Term, FilterE
     }
 }
 
+fn verdict(at: usize, value: &str, comparison: Comparison) -> Result<Term, FilterError> {
+    let words = || Verdict::ALL.into_iter().map(Verdict::word);
+    let verdict = Verdict::ALL.into_iter().find(|verdict| verdict.word() == value);
+    if verdict.is_none() && value != "none" {
+        let known = words().collect::<Vec<_>>().join(", ");
+        return Err(FilterError { at, message: format!("a verdict is {known} or none, not “{value}”") });
+    }
+    match comparison {
+        Comparison::Equal => Ok(Term::Verdict(verdict, true)),
+        Comparison::Different => Ok(Term::Verdict(verdict, false)),
+        _ => Err(FilterError { at, message: "a verdict is compared with = or !=".into() }),
+    }
+}
+
 fn score(at: usize, name: &str, names: Names) -> Result<usize, FilterError> {
     names.scores.iter().position(|score| score == name).ok_or_else(|| {
-        let known = ["id", "label", "split"].into_iter().chain(names.scores.iter().map(String::as_str));
+        let known = ["id", "label", "split", "verdict"].into_iter().chain(names.scores.iter().map(String::as_str));
         let advice = nearest(name, known).map_or_else(String::new, |near| format!("; did you mean {near}?"));
         FilterError { at, message: format!("there is no field “{name}”{advice}") }
     })
@@ -287,6 +316,15 @@ mod tests {
         );
         assert_eq!(understood("label!=\"ankle boot\" ab"), Ok(vec![Term::NotLabel(vec![3]), Term::Label(vec![3])]));
         assert_eq!(understood("  "), Ok(vec![]));
+        assert_eq!(
+            understood("verdict=drop verdict!=none reviewed behind"),
+            Ok(vec![
+                Term::Verdict(Some(Verdict::Drop), true),
+                Term::Verdict(None, false),
+                Term::Verdict(None, false),
+                Term::Behind,
+            ])
+        );
     }
 
     #[test]
@@ -298,6 +336,8 @@ mod tests {
             ("label=zebra", 6, "no label is like"),
             ("label<cat", 5, "= or !="),
             ("split=val", 6, "train or test"),
+            ("verdict=good", 8, "mislabelled, ambiguous, fine, drop or none"),
+            ("verdict<fine", 8, "= or !="),
             ("aum!5", 3, "expected ="),
             ("cat \"dog", 4, "not closed"),
         ] {
@@ -343,6 +383,8 @@ mod tests {
                 fn label(&self) -> Option<u16> { Some(1) }
                 fn is_test(&self) -> bool { false }
                 fn is_marked(&self) -> bool { true }
+                fn is_behind(&self) -> bool { false }
+                fn verdicts(&self) -> Vec<Verdict> { Vec::new() }
                 fn is_noisy(&self) -> bool { false }
                 fn score(&self, _: usize) -> f64 { self.0 }
                 fn rank(&self, _: usize) -> f64 { 1.0 }

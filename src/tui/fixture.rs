@@ -294,6 +294,7 @@ pub fn session_with_commands() -> (Session, Receiver<Command>) {
         log: Vec::new(),
         notice: None,
         afresh: false,
+        verdicts: None,
     };
     (session, received)
 }

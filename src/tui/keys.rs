@@ -2,6 +2,8 @@
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
+use crate::data::Verdict as Judgement;
+
 /// Where a binding holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Context {
@@ -25,6 +27,10 @@ pub enum Context {
     Filter,
     /// While scores are chosen.
     Scores,
+    /// While a verdict is asked for.
+    Verdict,
+    /// While the right label is typed.
+    NewLabel,
 }
 
 /// What a key asks for.
@@ -68,6 +74,10 @@ pub enum Action {
     Sort,
     Filter,
     Mark,
+    Verdict,
+    Judge(Option<Judgement>),
+    AcceptLabel,
+    TakeBelieved,
     Freeze,
     NextOfClass,
     PreviousOfClass,
@@ -130,7 +140,9 @@ const fn bind(
     Binding { context, keys, action, shown, word, help }
 }
 
-use Context::{Answer, Confirm, Correlation, Everywhere, Examples, Filter, Help, Quit, Scores, Train};
+use Context::{
+    Answer, Confirm, Correlation, Everywhere, Examples, Filter, Help, NewLabel, Quit, Scores, Train, Verdict,
+};
 
 /// Every key of the workbench. Within a context the footer shows them in this order.
 pub const TABLE: &[Binding] = &[
@@ -176,10 +188,19 @@ pub const TABLE: &[Binding] = &[
         "filter, such as label=cat forgetting>5 rank(aum)<100 split=test",
     ),
     bind(Examples, &[c(' ')], Action::Mark, "Space", "mark", "mark or unmark the example (filter: marked)"),
+    bind(
+        Examples,
+        &[c('m')],
+        Action::Verdict,
+        "m",
+        "verdict",
+        "say what the label is: mislabelled, ambiguous, fine, drop (filter: verdict=fine, reviewed)",
+    ),
     bind(Examples, &[c('f')], Action::Freeze, "f", "freeze", "keep the order while live scores change"),
     bind(Examples, &[c('n')], Action::NextOfClass, "n", "next of class", "the next example with the same label"),
     bind(Examples, &[c('N')], Action::PreviousOfClass, "N", "", "the previous example with the same label"),
     bind(Examples, &[c('g')], Action::First, "g", "", "the first row"),
+    bind(Examples, &[c('M')], Action::NextModel, "M", "model", "the next model"),
     bind(Correlation, &[c('t')], Action::TurnMatrix, "t", "turn matrix", "the next of the three matrices"),
     bind(
         Examples,
@@ -200,7 +221,7 @@ pub const TABLE: &[Binding] = &[
         Action::ShowBehind,
         "Enter",
         "show examples",
-        "mark the examples behind the bar, point or picture and show them on their tab",
+        "show the examples behind the bar, point or picture on their tab (filter: behind)",
     ),
     bind(Answer, &[c('s')], Action::ChooseScores, "s", "scores", "choose the scores that all analyses look at"),
     bind(Answer, &[c('r')], Action::NextRole, "r", "role", "training, held-out or test examples"),
@@ -224,6 +245,8 @@ pub const TABLE: &[Binding] = &[
     bind(Everywhere, &[c('6')], Action::TabOfKey('6'), "6", "", "the tab Components"),
     bind(Everywhere, &[c('7')], Action::TabOfKey('7'), "7", "", "the tab Bias"),
     bind(Everywhere, &[c('8')], Action::TabOfKey('8'), "8", "", "the tab Fingerprint"),
+    bind(Everywhere, &[c('9')], Action::TabOfKey('9'), "9", "", "the tab Depth·VoG"),
+    bind(Everywhere, &[c('0')], Action::TabOfKey('0'), "0", "", "the tab Audit"),
     bind(Everywhere, &[k(KeyCode::Tab)], Action::NextTab, "Tab", "", "the next tab"),
     bind(Everywhere, &[k(KeyCode::BackTab)], Action::PreviousTab, "⇧Tab", "", "the previous tab"),
     bind(Everywhere, &[c('m')], Action::NextModel, "m", "model", "the next model"),
@@ -257,6 +280,29 @@ pub const TABLE: &[Binding] = &[
     bind(Scores, &[k(KeyCode::Esc), c('s'), c('q')], Action::Back, "Esc", "done", "close the list"),
     bind(Filter, &[k(KeyCode::Enter)], Action::AcceptFilter, "Enter", "keep", "keep the filter"),
     bind(Filter, &[k(KeyCode::Esc)], Action::Back, "Esc", "as it was", "back to the filter before"),
+    bind(
+        Verdict,
+        &[c('m')],
+        Action::Judge(Some(Judgement::Mislabelled)),
+        "m",
+        "mislabelled",
+        "the label is wrong; asks for the right one",
+    ),
+    bind(
+        Verdict,
+        &[c('a')],
+        Action::Judge(Some(Judgement::Ambiguous)),
+        "a",
+        "ambiguous",
+        "more than one label would be right",
+    ),
+    bind(Verdict, &[c('f')], Action::Judge(Some(Judgement::Fine)), "f", "fine", "the label is right"),
+    bind(Verdict, &[c('d')], Action::Judge(Some(Judgement::Drop)), "d", "drop", "of no use, whatever its label"),
+    bind(Verdict, &[c('x'), k(KeyCode::Backspace)], Action::Judge(None), "x", "none", "take the verdict back"),
+    bind(Verdict, &[k(KeyCode::Esc), c('q')], Action::Back, "Esc", "cancel", "leave it as it is"),
+    bind(NewLabel, &[k(KeyCode::Enter)], Action::AcceptLabel, "Enter", "keep", "this class; nothing typed: not known"),
+    bind(NewLabel, &[c('b')], Action::TakeBelieved, "b", "believed", "the class that most runs see"),
+    bind(NewLabel, &[k(KeyCode::Esc), c('q')], Action::Back, "Esc", "cancel", "no verdict"),
 ];
 
 /// What a key asks for in a context; tabs fall back to what holds everywhere.
@@ -271,12 +317,22 @@ pub fn action(context: Context, key: KeyEvent) -> Option<Action> {
 /// The bindings that the footer shows in a context.
 pub fn footer(context: Context) -> impl Iterator<Item = &'static Binding> {
     let tab = matches!(context, Train | Examples | Correlation | Answer);
-    TABLE.iter().filter(move |b| (b.context == context || tab && b.context == Everywhere) && !b.word.is_empty())
+    let holds =
+        move |b: &&Binding| b.context == context || tab && b.context == Everywhere && !is_overridden(b, context);
+    TABLE.iter().filter(move |b| holds(b) && !b.word.is_empty())
+}
+
+/// Whether a tab has another use for all keys of a binding that holds everywhere.
+fn is_overridden(binding: &Binding, context: Context) -> bool {
+    let of_tab = |key| TABLE.iter().any(|b| b.context == context && b.keys.contains(key));
+    binding.keys.iter().all(of_tab)
 }
 
 /// The bindings that the help lists for a tab: its own, then those that hold everywhere.
 pub fn help(context: Context) -> [(&'static str, Vec<&'static Binding>); 2] {
-    let of = |context| TABLE.iter().filter(|b| b.context == context).collect();
+    let of = |of| {
+        TABLE.iter().filter(move |b| b.context == of && !(of == Everywhere && is_overridden(b, context))).collect()
+    };
     let title = match context {
         Train => "Train",
         Examples => "Examples",
@@ -309,6 +365,14 @@ mod tests {
         for action in [Action::Stop, Action::Skip, Action::Retry] {
             let binding = TABLE.iter().find(|b| b.action == action).unwrap();
             assert!(binding.keys.iter().all(|(code, _)| matches!(code, KeyCode::Char('A'..='Z'))), "{binding:?}");
+        }
+    }
+
+    #[test]
+    fn a_key_that_a_tab_uses_otherwise_is_not_shown_twice() {
+        for context in [Train, Examples, Correlation, Answer] {
+            let models: Vec<&str> = footer(context).filter(|b| b.word == "model").map(|b| b.shown).collect();
+            assert_eq!(models, [if context == Examples { "M" } else { "m" }]);
         }
     }
 

@@ -16,6 +16,7 @@ pub mod filter;
 #[cfg(test)]
 mod fixture;
 pub mod format;
+pub mod keeper;
 pub mod keys;
 mod overlays;
 pub mod pictures;

@@ -7,6 +7,7 @@ use ratatui::text::{Line, Span};
 use super::app::{App, Overlay};
 use super::widgets::{lines, popup, scrolled};
 use super::{format, keys};
+use crate::data::Verdict;
 use crate::scores::Harder;
 use crate::train::eta;
 
@@ -18,6 +19,8 @@ pub fn render(app: &App, buf: &mut Buffer, body: Rect) {
         Some(Overlay::Confirm { question, .. }) => confirm(app, buf, body, question),
         Some(Overlay::Quit) => quit(app, buf, body),
         Some(Overlay::Scores(place)) => scores(app, buf, body, *place),
+        Some(Overlay::Verdict) => verdict(app, buf, body),
+        Some(Overlay::NewLabel(typed)) => new_label(app, buf, body, typed),
     }
 }
 
@@ -74,6 +77,47 @@ fn scores(app: &App, buf: &mut Buffer, body: Rect, place: usize) {
     let inner = popup(buf, body, theme, &title, 72, height);
     let first = scrolled(0, place, inner.height.into(), app.session.scores.len());
     lines(buf, inner, rows.skip(first));
+}
+
+/// What can be said of the selected example's label.
+fn verdict(app: &App, buf: &mut Buffer, body: Rect) {
+    let now = app.example.and_then(|example| app.own_review(example)).and_then(|review| review.verdict);
+    let said = now.map_or("no verdict yet", Verdict::word);
+    let (id, label) = app.example.map_or((0, String::new()), |example| {
+        let examples = &app.session.examples;
+        let label = examples.label(example).unwrap_or_else(|| "without a label".into());
+        (examples.ids.get(example).copied().unwrap_or(0), label)
+    });
+    let mut text = vec![Line::from(format!("{label}: you say {said}")), Line::raw("")];
+    text.extend(keys::footer(keys::Context::Verdict).map(|binding| {
+        let help = if binding.word == "cancel" { String::new() } else { format!(": {}", binding.help) };
+        key_line(app, binding.shown, format!("{}{help}", binding.word))
+    }));
+    let inner = popup(buf, body, app.theme, &format!("Verdict on #{id}"), 68, text.len() as u16 + 2);
+    lines(buf, inner, text);
+}
+
+/// The classes with their numbers, and what is typed.
+fn new_label(app: &App, buf: &mut Buffer, body: Rect, typed: &str) {
+    let examples = &app.session.examples;
+    let class = typed.parse::<u16>().ok().and_then(|class| examples.class_names.get(usize::from(class)));
+    let meant = match class {
+        Some(name) => format!("{typed} {name}"),
+        None if typed.is_empty() => "not known".into(),
+        None => format!("{typed}: no such class"),
+    };
+    let numbered = examples.class_names.iter().enumerate().map(|(class, name)| format!("{class} {name}"));
+    let wrapped = format::wrap(&numbered.collect::<Vec<_>>().join(", "), 62);
+    let room = usize::from(body.height.saturating_sub(9)).max(1);
+    let mut text = vec![Line::from(format!("Its right label: {meant}")), Line::raw("")];
+    text.extend(wrapped.into_iter().take(room).map(|part| Line::styled(part, app.theme.dim())));
+    text.push(Line::raw(""));
+    text.extend(
+        keys::footer(keys::Context::NewLabel).map(|b| key_line(app, b.shown, format!("{}: {}", b.word, b.help))),
+    );
+    let inner =
+        popup(buf, body, app.theme, "Mislabelled: type the number of the right class", 68, text.len() as u16 + 2);
+    lines(buf, inner, text);
 }
 
 fn quit(app: &App, buf: &mut Buffer, body: Rect) {

@@ -156,11 +156,11 @@ fn models(app: &App, room: usize) -> Vec<Span<'static>> {
 fn tab_line(app: &App, view: &mut View, buf: &mut Buffer, y: u16) {
     let theme = app.theme;
     let mut x = buf.area.x + 1;
-    for tab in TABS.iter().copied() {
-        let (key, name) = tab.name();
+    let label = app.model_name().map_or(0, |model| model.chars().count() as u16 + 4);
+    for (tab, text) in tab_texts(app.tab, buf.area.width.saturating_sub(label + 2)) {
         let style = if tab == app.tab { theme.strong().add_modifier(Modifier::REVERSED) } else { theme.dim() };
         let start = x;
-        x = line(buf, x, y, buf.area.width.saturating_sub(x), Line::styled(format!(" {key} {name} "), style));
+        x = line(buf, x, y, buf.area.width.saturating_sub(x), Line::styled(text, style));
         view.targets.push((Rect::new(start, y, x - start, 1), Target::Tab(tab)));
         x += 1;
     }
@@ -168,6 +168,27 @@ fn tab_line(app: &App, view: &mut View, buf: &mut Buffer, y: u16) {
         let text = Line::from(vec![Span::styled("● ", theme.model(app.model)), Span::raw(model.to_owned())]);
         line_right(buf, buf.area.right() - 1, y, buf.area.width.saturating_sub(x), text);
     }
+}
+
+/// What stands for each tab: the open one has its name, the others as far as there is room, from the left; then their keys alone.
+fn tab_texts(open: Tab, room: u16) -> Vec<(Tab, String)> {
+    let named = |tab: Tab| format!(" {} {} ", tab.name().0, tab.name().1);
+    let width = |text: &str| text.chars().count() + 1;
+    let mut texts: Vec<(Tab, String)> = TABS.iter().map(|tab| (*tab, format!(" {} ", tab.name().0))).collect();
+    let mut used: usize = texts.iter().map(|(_, text)| width(text)).sum();
+    let order: Vec<usize> = (0..texts.len()).collect();
+    let (first, rest): (Vec<usize>, Vec<usize>) =
+        order.into_iter().partition(|place| texts.get(*place).is_some_and(|(tab, _)| *tab == open));
+    for place in first.into_iter().chain(rest) {
+        let Some((tab, text)) = texts.get_mut(place) else { continue };
+        let more = width(&named(*tab)) - width(text);
+        if *tab != open && used + more > usize::from(room) {
+            break;
+        }
+        used += more;
+        *text = named(*tab);
+    }
+    texts
 }
 
 fn reading_line(app: &App, buf: &mut Buffer, area: Rect, reading: &str) {

@@ -1,5 +1,6 @@
 //! What is the workbench opened on? A study's names and numbers, its live board, and where to ask for more.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use crossbeam_channel::{Receiver, Sender};
@@ -85,6 +86,8 @@ pub struct Session {
     pub log: Vec<(ReplicateId, String)>,
     /// What the user should know from the start, such as why there are no pictures.
     pub notice: Option<String>,
+    /// The study's folder, where verdicts and marks are kept; without it they last as long as the window.
+    pub verdicts: Option<PathBuf>,
     /// Whether a finished study may be run afresh from here.
     pub afresh: bool,
 }

@@ -155,7 +155,7 @@ fn questions_and_options_that_do_not_fit_are_refused_by_name() {
     let home = tempfile::tempdir().unwrap();
     let (dir, _) = run(home.path(), &["train.epochs=1", "model.0.replicates=1", "model.1.replicates=1"]);
     for (more, says) in [
-        (vec!["audit"], "not yet in this version"),
+        (vec!["depth"], "not yet in this version"),
         (vec!["corelation"], "did you mean `correlation`?"),
         (vec!["corr"], "did you mean `correlation`?"),
         (vec!["fingerprints"], "did you mean `fingerprint`"),
@@ -317,4 +317,49 @@ fn wrong_labels_are_counted_recorded_and_told_wherever_the_study_is_shown() {
     let again = run(home.path(), &["train.epochs=1", "model.0.replicates=1", "model.1.replicates=1"]).1;
     assert_eq!(again.status.code(), Some(2), "{}", err(&again));
     assert!(err(&again).contains("label_noise"), "{}", err(&again));
+}
+
+#[test]
+fn changed_labels_are_audited_and_vog_is_judged_on_test_examples_beside_verdicts_from_the_folder() {
+    let home = tempfile::tempdir().unwrap();
+    let settings = [
+        "model.1.label='wide'",
+        "model.1.name='resnet8-4'",
+        "model.1.batch_size=64",
+        "data.label_noise={ kind = 'symmetric', rate = 0.2 }",
+        "scores.vog=[{ every = 1 }, { every = 1, normalise = 'none' }, { stage = 'early', target = 'predicted' }]",
+    ];
+    let (dir, printed) = run(home.path(), &settings);
+    assert_eq!(printed.status.code(), Some(0), "{}", err(&printed));
+    let json = |more: &[&str]| -> serde_json::Value {
+        let output = program(home.path(), &[&["analyze", &dir, "--json"], more].concat());
+        assert_eq!(output.status.code(), Some(0), "{}", err(&output));
+        serde_json::from_str(&out(&output)).unwrap()
+    };
+    let vog = json(&["vog"]);
+    let (net, pairs) = (&vog["results"][0], &vog["results"][2]["batch_sizes"]);
+    assert_eq!(
+        (net["test_examples"].as_u64(), net["error"]["deciles"].as_array().map(Vec::len)),
+        (Some(1000), Some(3))
+    );
+    assert_eq!(net["harder"], serde_json::json!(["high", "high", "low"]));
+    let clauses = ["classes", "shuffled", "steadiness"].map(|clause| net[clause].as_array().unwrap().len());
+    assert_eq!(clauses, [1, 3, 6], "{net}");
+    assert_eq!((net["shuffled"][0]["changed"]["n"].as_u64(), pairs[0]["batch_size"][1].as_u64()), (Some(40), Some(64)));
+
+    let folder = Path::new(&dir);
+    let ids = diffscope::store::StudyFolder::open(folder).unwrap().examples().unwrap().ids;
+    let line = format!("{{\"id\":{},\"verdict\":\"fine\",\"reviewer\":\"ann\"}}\n", ids[7]);
+    std::fs::write(folder.join("verdicts.jsonl"), &line).unwrap();
+    let audit = json(&["audit", "--model", "net", "--draws", "50", "--per-example"]);
+    let result = &audit["results"][0];
+    assert_eq!((result["changed"].as_u64(), result["examples"].as_u64()), (Some(40), Some(200)));
+    assert_eq!(result["verdicts"]["counts"]["fine"].as_u64(), Some(1));
+    assert!(audit["reading"].as_str().unwrap().contains("40 of 200 labels were changed"), "{audit}");
+    let reviewed = result["review"]["examples"].as_array().unwrap().iter();
+    assert_eq!(reviewed.filter(|example| example["verdicts"].as_array().is_some_and(|all| !all.is_empty())).count(), 1);
+    std::fs::write(folder.join("verdicts.jsonl"), format!("no line\n{line}")).unwrap();
+    let damaged = json(&["audit", "--draws", "5"]);
+    let warnings = damaged["warnings"].to_string();
+    assert!(warnings.contains("verdicts are left out") && warnings.contains("line 1"), "{warnings}");
 }

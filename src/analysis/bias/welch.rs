@@ -58,14 +58,24 @@ impl Moments {
 /// side, or two different constants. Two equal constants: 0.
 #[allow(clippy::float_cmp)] // two constants are equal or they are not
 fn neg_ln_p(a: (f64, f64, u32), b: (f64, f64, u32)) -> f64 {
+    match t_and_freedom(a, b) {
+        Some((t, freedom)) => student_neg_ln_p(t, freedom),
+        None if a.0 == b.0 => 0.0,
+        None => f64::NAN,
+    }
+}
+
+/// Welch's t and its degrees of freedom, from (mean, variance divided by n - 1, number) of two groups; none where neither
+/// group varies, NaN with fewer than two values in a group.
+pub fn t_and_freedom(a: (f64, f64, u32), b: (f64, f64, u32)) -> Option<(f64, f64)> {
     let [part_a, part_b] = [a, b].map(|(_, variance, count)| variance / f64::from(count));
     let squared_error = part_a + part_b;
     if squared_error == 0.0 {
-        return if a.0 == b.0 { 0.0 } else { f64::NAN };
+        return None;
     }
     let [last_a, last_b] = [a, b].map(|(_, _, count)| f64::from(count) - 1.0);
     let freedom = squared_error * squared_error / (part_a * part_a / last_a + part_b * part_b / last_b);
-    student_neg_ln_p((a.0 - b.0) / squared_error.sqrt(), freedom)
+    Some(((a.0 - b.0) / squared_error.sqrt(), freedom))
 }
 
 /// -ln of the two-sided p value of Student's t with `freedom` degrees of freedom.

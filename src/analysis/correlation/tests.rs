@@ -198,6 +198,7 @@ fn a_summary_counts_replicates_and_lists_every_score_with_its_raw_sign() {
         non_finite: 0,
         train_accuracy: vec![0.5, 0.7],
         test_accuracy: vec![],
+        ..Replicates::default()
     }];
     let input = Input { models: &[model(&golden)], replicates: &replicates };
     let answer = (summary::ANALYSIS.run)(&input, &Options::default()).unwrap();

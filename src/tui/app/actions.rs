@@ -47,6 +47,10 @@ impl App {
             Action::Filter => self.examples.start_input(),
             Action::AcceptFilter => self.accept_filter(),
             Action::Mark => self.mark(),
+            Action::Verdict => self.overlay = Some(Overlay::Verdict),
+            Action::Judge(verdict) => self.judge(verdict),
+            Action::AcceptLabel => self.accept_label(),
+            Action::TakeBelieved => self.take_believed(),
             Action::Freeze => self.freeze(),
             Action::NextOfClass => self.next_of_class(true),
             Action::PreviousOfClass => self.next_of_class(false),
@@ -130,7 +134,7 @@ impl App {
         }
     }
 
-    /// Marks the examples behind the mark under the cursor, and shows them alone.
+    /// Shows the examples behind the mark under the cursor alone.
     fn show_behind(&mut self) {
         let Tab::Answer(name) = self.tab else { return };
         let examples = self.behind_mark(name);
@@ -143,7 +147,7 @@ impl App {
         self.rearrange();
         self.select_example(Some(first));
         let count = format::plural(examples.len(), "example is", "examples are");
-        self.say(format!("{count} marked; Esc shows all again."));
+        self.say(format!("{count} behind it; Esc shows all again."));
     }
 
     /// Selects an example wherever it is shown.
@@ -227,13 +231,6 @@ impl App {
         match self.examples.accept_input() {
             Ok(()) => self.rearrange(),
             Err(error) => self.say(error.to_string()),
-        }
-    }
-
-    fn mark(&mut self) {
-        if let Some(example) = self.example {
-            self.examples.toggle_mark(example);
-            self.example = self.examples.step(1).or(self.example);
         }
     }
 

@@ -20,11 +20,12 @@ impl App {
             Action::Afresh if !self.session.afresh => Err("Only the demo is run afresh from here.".into()),
             Action::Afresh if self.unfinished() => Err("The demo can be run afresh when all its runs are done.".into()),
             Action::OwnLog if self.replicate().is_none() => Err("This study has no replicates.".into()),
-            Action::GoToExample | Action::Mark | Action::NextOfClass | Action::PreviousOfClass
+            Action::GoToExample | Action::Mark | Action::Verdict | Action::NextOfClass | Action::PreviousOfClass
                 if self.example.is_none() =>
             {
                 Err("This study has no examples.".into())
             }
+            Action::Mark | Action::Verdict => self.may_review(),
             Action::NextOfClass | Action::PreviousOfClass if self.session.examples.labels.is_empty() => {
                 Err("This study has no labels.".into())
             }

@@ -18,6 +18,8 @@ impl App {
             self.act(action);
         } else if self.context() == Context::Filter {
             self.type_filter(key);
+        } else if self.context() == Context::NewLabel {
+            self.type_label(key.code);
         }
     }
 

@@ -4,11 +4,12 @@ mod detail;
 mod order;
 mod table;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Constraint, Layout, Rect};
 
+use crate::store::verdicts::Review;
 use crate::tui::app::App;
 use crate::tui::filter::{self, FilterError, Names, Term};
 use crate::tui::format;
@@ -50,6 +51,10 @@ pub struct Examples {
     pub chosen: bool,
     /// Positions of the marked examples.
     pub marks: BTreeSet<usize>,
+    /// Each reviewer's last word on an example, by its position; one's own first.
+    pub reviews: BTreeMap<usize, Vec<Review>>,
+    /// Positions of the examples behind the mark of a figure that was last opened.
+    behind: BTreeSet<usize>,
     /// The focused pane: table, example, correctness, margin.
     pub pane: usize,
     order: Vec<usize>,
@@ -120,18 +125,11 @@ impl Examples {
         self.sort.checked_sub(FIRST_SCORE)
     }
 
-    /// Marks or unmarks an example.
-    pub fn toggle_mark(&mut self, example: usize) {
-        if !self.marks.remove(&example) {
-            self.marks.insert(example);
-        }
-    }
-
-    /// Marks these examples alone, and filters for them.
+    /// Filters for these examples.
     pub fn show_only(&mut self, examples: &[usize]) {
-        self.marks = examples.iter().copied().collect();
-        "marked".clone_into(&mut self.filter);
-        self.terms = vec![filter::Term::Marked];
+        self.behind = examples.iter().copied().collect();
+        "behind".clone_into(&mut self.filter);
+        self.terms = vec![filter::Term::Behind];
     }
 
     /// The next shown example with the same label.
@@ -264,7 +262,20 @@ fn reading(app: &App) -> String {
         let take = if runs == 1 { "takes" } else { "take" };
         format!(", {runs} of {} {take} it for {}", format::plural(of.into(), "run", "runs"), examples.class(class))
     });
-    format!("#{id}{label}{believed}{}", missing_or_rank(app, example))
+    format!("#{id}{label}{}{believed}{}", judged(app, example), missing_or_rank(app, example))
+}
+
+/// What people say of an example.
+fn judged(app: &App, example: usize) -> String {
+    let reviews = app.examples.reviews.get(&example).map_or(&[][..], Vec::as_slice);
+    let said = reviews.iter().filter_map(|review| {
+        let verdict = review.verdict?;
+        let label =
+            review.new_label.map_or_else(String::new, |label| format!(" ({})", app.session.examples.class(label)));
+        let who = if app.is_own(review) { "you say".to_owned() } else { format!("{} says", review.reviewer) };
+        Some(format!(", {who} {}{label}", verdict.word()))
+    });
+    said.collect()
 }
 
 /// Which runs a score is the mean of, and after how many epochs; nothing of a number of the whole model.

@@ -28,6 +28,7 @@ pub struct Plot {
     y: (f64, f64),
     cells: Vec<Cell>,
     labels: Vec<(f64, String, Style)>,
+    letters: Vec<(i32, i32, char, Style)>,
     right: u16,
 }
 
@@ -43,7 +44,7 @@ impl Plot {
         let x = if x.1 > x.0 { x } else { (x.0, x.0 + 1.0) };
         let y = if y.1 > y.0 { y } else { (y.0 - 1.0, y.0 + 1.0) };
         let cells = vec![Cell::default(); usize::from(inner.width) * usize::from(inner.height)];
-        Self { area: inner, x, y, cells, labels: Vec::new(), right }
+        Self { area: inner, x, y, cells, labels: Vec::new(), letters: Vec::new(), right }
     }
 
     fn size(&self) -> (i32, i32) {
@@ -90,6 +91,14 @@ impl Plot {
                 self.dot((column + by, row), style);
                 self.dot((column, row + by), style);
             }
+        }
+    }
+
+    /// A letter in a point's cell, over all dots.
+    pub fn letter(&mut self, x: f64, y: f64, letter: char, style: Style) {
+        let (width, height) = self.size();
+        if let Some((column, row)) = self.place(x, y).filter(|_| width > 0 && height > 0) {
+            self.letters.push((column.clamp(0, width - 1) / 2, row.clamp(0, height - 1) / 4, letter, style));
         }
     }
 
@@ -169,6 +178,11 @@ impl Plot {
                 {
                     cell.set_char(glyph).set_style(*style);
                 }
+            }
+        }
+        for (column, row, letter, style) in &self.letters {
+            if let Some(cell) = buf.cell_mut((self.area.x + *column as u16, self.area.y + *row as u16)) {
+                cell.set_char(*letter).set_style(*style);
             }
         }
         self.draw_axes(buf, theme, x_name);

@@ -1,6 +1,7 @@
 //! In which order do the examples stand? Filtered, then sorted by one column, ties by position.
 
 use super::{Examples, FIRST_SCORE};
+use crate::data::Verdict;
 use crate::tui::filter::Subject;
 use crate::tui::session::Session;
 use crate::tui::summary::Summary;
@@ -10,7 +11,7 @@ struct One<'a> {
     position: usize,
     session: &'a Session,
     summary: Option<&'a Summary>,
-    marked: bool,
+    state: &'a Examples,
 }
 
 impl Subject for One<'_> {
@@ -27,7 +28,16 @@ impl Subject for One<'_> {
     }
 
     fn is_marked(&self) -> bool {
-        self.marked
+        self.state.marks.contains(&self.position)
+    }
+
+    fn is_behind(&self) -> bool {
+        self.state.behind.contains(&self.position)
+    }
+
+    fn verdicts(&self) -> Vec<Verdict> {
+        let reviews = self.state.reviews.get(&self.position).into_iter().flatten();
+        reviews.filter_map(|review| review.verdict).collect()
     }
 
     fn is_noisy(&self) -> bool {
@@ -49,7 +59,7 @@ impl Subject for One<'_> {
 /// Positions of the examples that meet the filter, sorted.
 pub fn arranged(state: &Examples, session: &Session, summary: Option<&Summary>) -> Vec<usize> {
     let shown = |position: &usize| {
-        let one = One { position: *position, session, summary, marked: state.marks.contains(position) };
+        let one = One { position: *position, session, summary, state };
         state.terms.iter().all(|term| term.holds(&one))
     };
     let mut order: Vec<usize> = (0..session.examples.len()).filter(shown).collect();

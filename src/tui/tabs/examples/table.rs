@@ -6,6 +6,7 @@ use ratatui::style::{Modifier, Style};
 use ratatui::text::{Line, Span};
 
 use super::FIRST_SCORE;
+use crate::data::Verdict;
 use crate::tui::app::App;
 use crate::tui::format;
 use crate::tui::screen::{Target, View};
@@ -139,6 +140,10 @@ fn title(app: &App) -> Vec<Span<'static>> {
     if !state.marks.is_empty() {
         title.push(Span::styled(format!(" · {} marked", state.marks.len()), theme.attention()));
     }
+    let reviewed = state.reviews.values().filter(|said| said.iter().any(|review| review.verdict.is_some())).count();
+    if reviewed > 0 {
+        title.push(Span::styled(format!(" · {reviewed} reviewed"), theme.attention()));
+    }
     if state.frozen {
         title.push(Span::styled(" · order frozen", theme.attention()));
     }
@@ -242,6 +247,11 @@ fn draw_row(app: &App, buf: &mut Buffer, row: Rect, columns: &Columns, example: 
     let examples = &app.session.examples;
     if app.examples.marks.contains(&example) {
         line(buf, row.x, row.y, 1, Line::styled("◆", theme.attention()));
+    }
+    if let Some(verdict) = app.verdict_on(example) {
+        let style = if verdict == Verdict::Fine { theme.good() } else { theme.attention() };
+        // The word's first letter is the key that gives the verdict.
+        line(buf, row.x + 1, row.y, 1, Line::styled(verdict.word().get(..1).unwrap_or_default(), style));
     }
     let id = examples.ids.get(example).map_or_else(String::new, ToString::to_string);
     line_right(buf, row.x + columns.id, row.y, columns.id, id);

@@ -11,25 +11,47 @@ use crate::tui::theme::Theme;
 use crate::tui::widgets::plot::{Plot, range};
 use crate::tui::widgets::{line, whole_parts};
 
+/// Marks of points, where they are few enough to be told apart by letters.
+const LETTERS: &str = "ABCDEFGHIJKLMNOPQRSTUVWXYZ";
+
 /// Columns for names at the ends of curves.
 const NAMES: u16 = 18;
 
-/// Draws points; the selected one is named, and all are where they are few.
+/// Draws points: letters with a legend where they are few, else dots of which the selected one is named.
 pub fn scatter(buf: &mut Buffer, area: Rect, theme: Theme, (x, y, points): (&str, &str, &[Point]), selected: usize) {
     line(buf, area.x, area.y, area.width, Line::styled(format!("↑ {y}"), theme.dim()));
     let area = Rect { y: area.y + 1, height: area.height.saturating_sub(1), ..area };
     let (xs, ys) = (range(points.iter().map(|point| point.x)), range(points.iter().map(|point| point.y)));
     let mut plot = Plot::new(area, widened(xs), widened(ys), NAMES);
-    for (place, point) in points.iter().enumerate() {
-        if place != selected {
-            plot.point(point.x, point.y, theme.model(place % 8));
+    let lettered = points.len() <= LETTERS.len();
+    for (place, (point, letter)) in points.iter().zip(LETTERS.chars().cycle()).enumerate() {
+        match (lettered, place == selected) {
+            (true, true) => plot.letter(point.x, point.y, letter, theme.selected()),
+            (true, false) => plot.letter(point.x, point.y, letter, theme.model(place % 8)),
+            (false, false) => plot.point(point.x, point.y, theme.model(place % 8)),
+            (false, true) => {}
         }
     }
-    if let Some(point) = points.get(selected) {
+    if let Some(point) = points.get(selected).filter(|_| !lettered) {
         plot.cross(point.x, point.y, theme.accent());
         plot.label(point.y, format::fit(&point.name, usize::from(NAMES - 2)), theme.accent());
     }
     plot.draw(buf, theme, x);
+    if lettered {
+        legend(buf, area, theme, points, selected);
+    }
+}
+
+/// The letters with their names, right of the plot.
+fn legend(buf: &mut Buffer, area: Rect, theme: Theme, points: &[Point], selected: usize) {
+    let place = Rect { x: area.right().saturating_sub(NAMES - 1), width: NAMES.min(area.width) - 1, ..area };
+    let shown = super::window(points.len(), usize::from(area.height.saturating_sub(1)), selected);
+    let named = points.iter().zip(LETTERS.chars()).enumerate().skip(shown.start).take(shown.len());
+    for (y, (row, (point, letter))) in (place.y..).zip(named) {
+        let style = if row == selected { theme.accent() } else { theme.model(row % 8) };
+        let name = format::fit(&point.name, usize::from(place.width.saturating_sub(2)));
+        line(buf, place.x, y, place.width, Line::styled(format!("{letter} {name}"), style));
+    }
 }
 
 /// A range with some air around it.

@@ -1,0 +1,326 @@
+//! What does the audit say? A sentence, tables, bars with chance, curves, pictures of what was found and missed.
+
+use serde_json::{Value, json};
+
+use super::review::{self, Review};
+use super::verdicts::Verdicts;
+use super::{DRAWS, Detection, Ordered, counts_to_look_at};
+use crate::analysis::figure::{BEHIND, Bar, Curve, Line, Picture};
+use crate::analysis::json::insert;
+use crate::analysis::table::significant;
+use crate::analysis::{Answer, Cell, Figure, ModelScores, Options, Table};
+
+/// Curves beside the worst ranking's, so that they can be told apart.
+const CURVES: usize = 4;
+/// Pictures in a row.
+const PICTURES: usize = 8;
+
+/// What is known of one model.
+pub(super) struct Part<'a> {
+    pub(super) model: &'a ModelScores,
+    /// Whether the label of each example was changed; empty where nothing is known.
+    pub(super) changed: Vec<bool>,
+    /// The best first; empty where nothing is known.
+    pub(super) found: Vec<Detection>,
+    pub(super) review: Option<Review>,
+    pub(super) verdicts: Verdicts,
+    pub(super) warnings: Vec<String>,
+}
+
+impl Part<'_> {
+    fn draws(options: &Options) -> usize {
+        options.draws.unwrap_or(DRAWS)
+    }
+
+    fn changed(&self) -> usize {
+        self.changed.iter().filter(|changed| **changed).count()
+    }
+}
+
+/// The answer about some models.
+pub(super) fn answer(parts: &[Part], options: &Options) -> Answer {
+    let mut answer = Answer::default();
+    let mut readings = Vec::new();
+    for part in parts {
+        answer.warnings.extend(part.warnings.iter().cloned());
+        answer.warnings.extend(lacks(part));
+        let Some(review) = part.review.as_ref().filter(|review| !review.rows.is_empty()) else { continue };
+        readings.push(reading(part, review));
+        let mut result = json!({
+            "model": part.model.model, "role": options.role, "runs": part.model.runs.len(),
+            "examples": part.model.examples(),
+        });
+        if !part.found.is_empty() {
+            answer.tables.push(table(part, options));
+            answer.figures.extend(figures(part, options));
+            add_detections(&mut result, part, options);
+        }
+        answer.tables.push(review.table(part.model, options));
+        answer.figures.push(review.pictures(part.model));
+        insert(&mut result, "review", review.result(part.model, options));
+        if part.verdicts.reviewed() > 0 {
+            answer.tables.push(part.verdicts.table(&part.model.model));
+            insert(&mut result, "verdicts", part.verdicts.result());
+        }
+        answer.results.push(result);
+    }
+    if parts.is_empty() {
+        answer.warnings.push("no model has finished runs: an audit needs 1".to_owned());
+    }
+    answer.reading = match readings.join("; ") {
+        none if none.is_empty() => "Nothing can be audited yet.".to_owned(),
+        reading => reading + ".",
+    };
+    answer
+}
+
+/// What is missing, and what would bring it.
+fn lacks(part: &Part) -> Vec<String> {
+    let model = &part.model.model;
+    let Some(review) = part.review.as_ref().filter(|review| !review.rows.is_empty()) else {
+        return vec![format!("{model}: no finished run with a score for these examples; an audit needs 1")];
+    };
+    let mut lacks = Vec::new();
+    if part.found.is_empty() {
+        lacks.push(format!(
+            "{model}: no changed label is known among the {} examples, so nothing tells whether the scores find wrong ones \
+             ([data] label_noise changes some)",
+            part.model.role
+        ));
+    }
+    if part.model.runs.len() < 2 {
+        lacks.push(format!("{model}: ranks have intervals from 2 runs on"));
+    }
+    if part.model.predicted.is_empty() {
+        lacks.push(format!("{model}: without final networks nothing is known of the believed class"));
+    }
+    if !review.corners {
+        lacks.push(format!(
+            "{model}: corner types are left out: they need the score prediction_depth with [data] holdout, for depths in both roles"
+        ));
+    }
+    for one in part.found.iter().filter(|one| one.left_out > 0) {
+        lacks.push(format!(
+            "{model}: {} examples without a value of {} are left out of it",
+            one.left_out, one.ranking.name
+        ));
+    }
+    lacks
+}
+
+fn percent(share: f64) -> String {
+    format!("{} %", significant(100.0 * share))
+}
+
+fn reading(part: &Part, review: &Review) -> String {
+    let model = &part.model.model;
+    let said = match (part.verdicts.reviewed(), part.verdicts.confirmed) {
+        (0, _) => String::new(),
+        (reviewed, Some((called, right))) if called > 0 => {
+            format!("; {reviewed} examples have a verdict, {right} of the {called} called mislabelled were changed")
+        }
+        (reviewed, _) => format!("; {reviewed} examples have a verdict"),
+    };
+    let Some(best) = part.found.first() else {
+        let first = review.rows.first().map_or(0, |row| part.model.cohort.id(row.column));
+        let doubted = |row: &&review::Row| {
+            let label = part.model.cohort.labels.get(row.column);
+            row.believed.is_some_and(|(class, ..)| label.is_some_and(|label| *label != class))
+        };
+        let doubted = review.rows.iter().filter(doubted).count();
+        return format!(
+            "{model}: review first #{first}, the hardest by {}; of {} examples most runs see another class than the label in \
+             {doubted}{said}",
+            review.score,
+            review.rows.len()
+        );
+    };
+    let [low, high] = [best.intervals[0].0, best.intervals[0].1].map(significant);
+    let below: Vec<String> = part
+        .found
+        .iter()
+        .filter(|one| one.is_below_chance())
+        .map(|one| format!("{} ({})", one.ranking.name, significant(one.found.auroc)))
+        .collect();
+    let below = match below.as_slice() {
+        [] => String::new(),
+        [one] => format!("; {one} falls below chance, so its easy end holds the changed labels"),
+        several => format!("; below chance fall {}, whose easy ends hold the changed labels", several.join(", ")),
+    };
+    format!(
+        "{model}: {} of {} labels were changed; {} finds them best, AUROC {} ({low} to {high}), {} of the first {} are changed (chance {}){below}{said}",
+        part.changed(),
+        part.changed.len(),
+        best.ranking.name,
+        significant(best.found.auroc),
+        percent(best.found.precision[1]),
+        part.changed(),
+        percent(part.changed() as f64 / part.changed.len() as f64),
+    )
+}
+
+fn table(part: &Part, options: &Options) -> Table {
+    let [few, many] = counts_to_look_at(&part.changed);
+    let columns = ["score", "AUROC", "low", "high", "AP", "low", "high"].map(String::from);
+    let at = [format!("P@{few}"), "low".into(), "high".into(), format!("P@{many}"), "low".into(), "high".into()];
+    let rest = ["halves differ", "halves rho", "examples"].map(String::from);
+    let row = |one: &Detection| {
+        let (differ, rho) = one.ranking.halves.unwrap_or((f64::NAN, f64::NAN));
+        let found = [one.found.auroc, one.found.average_precision, one.found.precision[0], one.found.precision[1]];
+        let numbers = found.into_iter().zip(one.intervals).flat_map(|(value, (low, high))| [value, low, high]);
+        std::iter::once(Cell::Text(one.ranking.name.clone()))
+            .chain(numbers.chain([differ, rho]).map(Cell::Number))
+            .chain([Cell::Count((part.changed.len() - one.left_out) as u64)])
+            .collect()
+    };
+    Table {
+        title: format!(
+            "{}: finding {many} changed labels among {} ({}; 90 % intervals over {} draws of examples, seed {}; halves: AUROC's \
+             mean difference and Spearman over {} draws of runs)",
+            part.model.model,
+            part.changed.len(),
+            options.role,
+            Part::draws(options),
+            options.seed,
+            super::HALVES
+        ),
+        columns: columns.into_iter().chain(at).chain(rest).collect(),
+        rows: part.found.iter().map(row).collect(),
+    }
+}
+
+fn figures(part: &Part, options: &Options) -> Vec<Figure> {
+    let model = &part.model.model;
+    let chance = part.changed() as f64 / part.changed.len() as f64;
+    let notes = format!("90 % over {} draws of examples, seed {}", Part::draws(options), options.seed);
+    let bars = |of: fn(&Detection) -> (f64, (f64, f64)), title: String, unit: &str, chance: f64| {
+        let bar = |one: &Detection| {
+            let (value, interval) = of(one);
+            Bar { name: one.ranking.name.clone(), value, interval: Some(interval), examples: hardest(part, one) }
+        };
+        let mut bars: Vec<Bar> = part.found.iter().map(bar).collect();
+        bars.sort_by(|a, b| b.value.total_cmp(&a.value));
+        Figure::Bars { title, unit: unit.to_owned(), bars, lines: vec![Line { name: "chance".into(), at: chance }] }
+    };
+    vec![
+        bars(
+            |one| (one.found.auroc, one.intervals[0]),
+            format!("{model}: AUROC of finding changed labels ({notes})"),
+            "AUROC",
+            0.5,
+        ),
+        bars(
+            |one| (one.found.average_precision, one.intervals[1]),
+            format!("{model}: average precision of finding changed labels ({notes})"),
+            "average precision",
+            chance,
+        ),
+        receiver(part),
+        precision_recall(part, chance),
+        pictures(part),
+    ]
+}
+
+/// The ids of the hardest examples by a ranking.
+fn hardest(part: &Part, one: &Detection) -> Vec<u32> {
+    let ordered = Ordered::new(&one.ranking.hard, &part.changed);
+    ordered.examples().take(BEHIND).map(|(column, _)| part.model.cohort.id(column)).collect()
+}
+
+/// The best rankings, and the worst where it is not among them.
+fn telling(found: &[Detection]) -> impl Iterator<Item = &Detection> {
+    found.iter().take(CURVES).chain(found.iter().skip(CURVES).last())
+}
+
+fn curve(name: String, points: Vec<(f64, f64)>) -> Curve {
+    let (x, y) = points.into_iter().unzip();
+    Curve { name, x, y, band: Vec::new() }
+}
+
+fn receiver(part: &Part) -> Figure {
+    let of = |one: &Detection| {
+        let points = Ordered::new(&one.ranking.hard, &part.changed).receiver();
+        curve(format!("{} {}", one.ranking.name, significant(one.found.auroc)), points)
+    };
+    let chance = curve("chance".to_owned(), vec![(0.0, 0.0), (1.0, 1.0)]);
+    Figure::Curves {
+        title: format!("{}: receiver operating characteristic (the best {CURVES} and the worst)", part.model.model),
+        x: "share of unchanged labels passed".to_owned(),
+        y: "share of changed labels found".to_owned(),
+        curves: telling(&part.found).map(of).chain([chance]).collect(),
+        lines: Vec::new(),
+    }
+}
+
+fn precision_recall(part: &Part, chance: f64) -> Figure {
+    let of = |one: &Detection| {
+        let points = Ordered::new(&one.ranking.hard, &part.changed).precision_recall();
+        curve(format!("{} {}", one.ranking.name, significant(one.found.average_precision)), points)
+    };
+    Figure::Curves {
+        title: format!("{}: precision and recall (the best {CURVES} and the worst)", part.model.model),
+        x: "recall".to_owned(),
+        y: "precision".to_owned(),
+        curves: telling(&part.found).map(of).collect(),
+        lines: vec![Line { name: "chance".to_owned(), at: chance }],
+    }
+}
+
+/// By the best ranking: changed labels at its hard end, unchanged ones there, changed ones at its easy end.
+fn pictures(part: &Part) -> Figure {
+    let Some(best) = part.found.first() else { return Figure::Pictures { title: String::new(), rows: Vec::new() } };
+    let ordered = Ordered::new(&best.ranking.hard, &part.changed);
+    let all: Vec<(usize, bool)> = ordered.examples().collect();
+    let picture = |(place, (column, changed)): (usize, &(usize, bool))| {
+        let label = review::label(part.model, *column);
+        let truth = review::truth(part.model, *column).filter(|_| *changed);
+        let truth = truth.map_or_else(String::new, |truth| format!(", truly {truth}"));
+        Picture {
+            example: part.model.cohort.id(*column),
+            caption: format!("rank {}: {label}{truth}", place + 1),
+            bars: Vec::new(),
+        }
+    };
+    let numbered = || all.iter().enumerate();
+    let of = |wanted: bool| move |(_, (_, changed)): &(usize, &(usize, bool))| *changed == wanted;
+    let found: Vec<Picture> = numbered().filter(of(true)).take(PICTURES).map(picture).collect();
+    let taken: Vec<Picture> = numbered().filter(of(false)).take(PICTURES).map(picture).collect();
+    let missed: Vec<Picture> = numbered().rev().filter(of(true)).take(PICTURES).map(picture).collect();
+    let rows = [
+        ("found: changed, and hardest", found),
+        ("not changed, and hardest", taken),
+        ("missed: changed, and easiest", missed),
+    ];
+    Figure::Pictures {
+        title: format!("{}: what {} finds and misses", part.model.model, best.ranking.name),
+        rows: rows.into_iter().map(|(name, pictures)| (name.to_owned(), pictures)).collect(),
+    }
+}
+
+fn add_detections(result: &mut Value, part: &Part, options: &Options) {
+    let each = |of: &dyn Fn(&Detection) -> Value| part.found.iter().map(of).collect::<Vec<Value>>();
+    let interval = |place: usize| each(&|one| one.intervals.get(place).map_or(Value::Null, |interval| json!(interval)));
+    insert(result, "changed", part.changed());
+    insert(result, "k", json!(counts_to_look_at(&part.changed)));
+    insert(result, "scores", each(&|one| json!(one.ranking.name)));
+    insert(result, "auroc", each(&|one| json!(one.found.auroc)));
+    insert(result, "auroc_interval", interval(0));
+    insert(result, "average_precision", each(&|one| json!(one.found.average_precision)));
+    insert(result, "average_precision_interval", interval(1));
+    insert(
+        result,
+        "precision_at",
+        json!([each(&|one| json!(one.found.precision[0])), each(&|one| json!(one.found.precision[1])),]),
+    );
+    insert(result, "precision_at_interval", json!([interval(2), interval(3)]));
+    insert(result, "left_out", each(&|one| json!(one.left_out)));
+    insert(result, "below_chance", each(&|one| json!(one.is_below_chance())));
+    let halves = json!({
+        "auroc_difference": each(&|one| json!(one.ranking.halves.map(|(difference, _)| difference))),
+        "spearman": each(&|one| json!(one.ranking.halves.map(|(_, rho)| rho))),
+        "draws": super::HALVES,
+    });
+    insert(result, "halves", halves);
+    insert(result, "draws", Part::draws(options));
+    insert(result, "seed", options.seed);
+}
