@@ -59,7 +59,7 @@ fn first_time(models: &[ModelScores]) -> Vec<(&'static str, Answer)> {
     questions
         .map(|(analysis, models)| {
             let start = Instant::now();
-            let answer = (analysis.run)(&Input { models, replicates: &[] }, &options).unwrap();
+            let answer = (analysis.run)(&Input { models, replicates: &[], evidence: None }, &options).unwrap();
             println!("{:12} {:8.3} s", analysis.name, start.elapsed().as_secs_f64());
             (analysis.name, answer)
         })
@@ -81,7 +81,7 @@ fn again(models: &[ModelScores]) {
     let averaged = components::Prepared::new(model);
     timed("components of other scores", || components::answer(&[averaged.decompose(some)], &options));
     let one = Options { scores: vec![model.scores[0].name.clone()], ..Options::default() };
-    let input = Input { models, replicates: &[] };
+    let input = Input { models, replicates: &[], evidence: None };
     timed("bias by another score", || bias::answer(&bias::Prepared::new(&input, &one).unwrap(), &one));
     timed("variance of another score", || variance::Prepared::new(model, &all[..1]));
     let score = SignedRuns::new(&model.scores[0]);

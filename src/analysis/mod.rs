@@ -6,6 +6,8 @@
 pub mod bias;
 pub mod components;
 pub mod correlation;
+pub mod depth;
+pub mod evidence;
 pub mod figure;
 pub mod fingerprint;
 #[cfg(test)]
@@ -29,6 +31,7 @@ use serde_json::json;
 use crate::Result;
 use crate::scores::Harder;
 
+pub use evidence::Evidence;
 pub use figure::Figure;
 
 /// Every analysis of this version. Adding one is its file and its line here.
@@ -40,6 +43,7 @@ pub static REGISTRY: &[&Analysis] = &[
     &components::ANALYSIS,
     &bias::ANALYSIS,
     &fingerprint::ANALYSIS,
+    &depth::ANALYSIS,
 ];
 
 /// A question that can be asked of a study: a line of the registry.
@@ -49,14 +53,33 @@ pub struct Analysis {
     pub name: &'static str,
     /// What it answers.
     pub question: &'static str,
-    /// The key of its tab in the workbench, and the tab's name; none where it has no tab of this kind.
+    /// The key of its tab in the workbench, and the tab's name; none where it has no tab of this kind. Analyses of one key
+    /// share a tab, which lists the figures of one after those of the other.
     pub tab: Option<(char, &'static str)>,
     /// Whether it compares models with each other; else each model has its own answer.
     pub compares: bool,
     /// The options beyond models, scores and role that it has a use for.
     pub takes: &'static [&'static str],
+    /// What it looks at beside the scores of one role.
+    pub wants: Wants,
     /// Answers it.
     pub run: fn(&Input, &Options) -> Result<Answer>,
+}
+
+/// What an analysis looks at beside the scores of the role that is asked for; the rest is not loaded.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Wants {
+    /// The scores of every role, as models of their own with the same label.
+    pub all_roles: bool,
+    /// What runs left beside their scores.
+    pub evidence: bool,
+    /// The scores that it reads, by their names without settings; empty: all of them.
+    pub scores: &'static [&'static str],
+}
+
+impl Wants {
+    /// The scores of one role.
+    pub const SCORES: Self = Self { all_roles: false, evidence: false, scores: &[] };
 }
 
 /// What an analysis is given: the caller has left out replicates that are unfinished or non-finite.
@@ -66,6 +89,8 @@ pub struct Input<'a> {
     pub models: &'a [ModelScores],
     /// How training went, for the models that the summary should list.
     pub replicates: &'a [summary::Replicates],
+    /// What runs left beside their scores, where the analysis wants it.
+    pub evidence: Option<&'a dyn Evidence>,
 }
 
 /// What a user may choose.

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::{Analysis, Answer, Cell, Input, ModelScores, Options, ScoreRuns, Table, select};
+use super::{Analysis, Answer, Cell, Input, ModelScores, Options, ScoreRuns, Table, select, Wants};
 use crate::Result;
 
 /// The registry's line.
@@ -12,6 +12,7 @@ pub static ANALYSIS: Analysis = Analysis {
     tab: None,
     compares: false,
     takes: &[],
+    wants: Wants::SCORES,
     run,
 };
 

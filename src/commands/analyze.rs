@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use super::{Exit, print};
 use crate::analysis::summary::Replicates;
-use crate::analysis::{self, Analysis, Answer, Cohort, Input, ModelScores, Options};
+use crate::analysis::{self, Analysis, Answer, Cohort, Evidence, Input, ModelScores, Options, Wants};
 use crate::data::{Examples, Role};
 use crate::error::nearest;
+use crate::results::evidence::{FolderEvidence, Source};
 use crate::results::{self, LeftOut, Study};
 use crate::store::folder::StudyFolder;
 use crate::store::record::State;
@@ -17,7 +18,10 @@ use crate::train::ensembles::Ensembles;
 use crate::{Error, Result, cli};
 
 /// Questions that a later version answers: told apart from a mistyped name.
-const LATER: [&str; 3] = ["depth", "vog", "audit"];
+const LATER: [&str; 2] = ["vog", "audit"];
+
+/// Every role, for analyses that look at all of them.
+const ROLES: [Role; 3] = [Role::Train, Role::Val, Role::Test];
 
 /// Runs the command.
 ///
@@ -31,13 +35,14 @@ pub fn analyze(options: &cli::Analyze) -> Result<Exit> {
         cli::Role::Test => Role::Test,
     };
     let choices = choices(options, analysis, role)?;
-    let mut gathered = Gathered { wanted: options.scores.clone(), ..Gathered::default() };
+    let mut gathered = Gathered { wanted: options.scores.clone(), wants: analysis.wants, ..Gathered::default() };
     let study = gathered.add(&options.dir, false, role)?;
     for further in &options.with {
         gathered.add(further, true, role)?;
     }
     gathered.keep(&options.models)?;
-    let input = Input { models: &gathered.models, replicates: &gathered.replicates };
+    let evidence = analysis.wants.evidence.then_some(&gathered.evidence as &dyn Evidence);
+    let input = Input { models: &gathered.models, replicates: &gathered.replicates, evidence };
     let mut answer = (analysis.run)(&input, &choices)?;
     answer.warnings.extend(gathered.left_out());
     if options.json {
@@ -107,6 +112,10 @@ struct Gathered {
     left_out: Vec<LeftOut>,
     /// The scores that are asked for; none: all.
     wanted: Vec<String>,
+    /// What the analysis looks at.
+    wants: Wants,
+    /// What the runs left beside their scores, where the analysis wants it.
+    evidence: FolderEvidence,
 }
 
 impl Gathered {
@@ -122,17 +131,24 @@ impl Gathered {
         }
         let name = plan.config.name.clone();
         let study = Study { views: &views, ensembles: &ensembles };
-        let (mut models, mut replicates) = gather(study, &plan, &examples, role, &self.wanted);
+        let (mut models, mut replicates) = gather(study, &plan, &examples, (self.wants, role), &self.wanted);
         for model in &mut replicates {
             model.parameters = parameters(&folder, &views, &model.model);
         }
-        let labels = plan.labels();
-        let mut left_out: Vec<_> = labels.iter().flat_map(|label| results::left_out(&views, &plan, label)).collect();
+        let own = plan.labels();
+        let mut left_out: Vec<_> = own.iter().flat_map(|label| results::left_out(&views, &plan, label)).collect();
         if beside {
             let labels = models.iter_mut().map(|model| &mut model.model);
             let labels = labels.chain(left_out.iter_mut().map(|left_out| &mut left_out.model));
             for label in labels.chain(replicates.iter_mut().map(|model| &mut model.model)) {
-                *label = format!("{name}/{label}");
+                *label = beside_others(&name, label);
+            }
+        }
+        if self.wants.evidence {
+            let source = Arc::new(Source { folder, plan, examples });
+            for label in &own {
+                let known_as = if beside { beside_others(&name, label) } else { label.clone() };
+                self.evidence.add(&known_as, &source, label);
             }
         }
         self.models.append(&mut models);
@@ -164,23 +180,38 @@ impl Gathered {
     }
 }
 
-/// Every model's scores of a role, and how its replicates went; what is asked for by name is there, with values or without.
+/// What a model of a further study is called.
+fn beside_others(study: &str, label: &str) -> String {
+    format!("{study}/{label}")
+}
+
+/// The roles whose scores an analysis is given.
+fn roles(wants: Wants, asked: &Role) -> &[Role] {
+    if wants.all_roles { &ROLES } else { std::slice::from_ref(asked) }
+}
+
+/// Every model's scores of the roles that an analysis wants, and how its replicates went; what is asked for by name is there, with values or without.
 fn gather(
     study: Study<'_>,
     plan: &Plan,
     examples: &Examples,
-    role: Role,
+    (wants, role): (Wants, Role),
     wanted: &[String],
 ) -> (Vec<ModelScores>, Vec<Replicates>) {
     let labels = plan.labels();
-    let cohort = Arc::new(cohort(examples, role));
-    let scores = |label: &String| ModelScores {
-        cohort: cohort.clone(),
-        ..results::model_scores(study, &plan.scores, label, role, examples.train)
-    };
-    let mut models: Vec<ModelScores> = labels.iter().map(scores).collect();
-    for model in &mut models {
-        drop_foreign(plan, model, wanted);
+    let mut models = Vec::new();
+    for role in roles(wants, &role) {
+        let cohort = Arc::new(cohort(examples, *role));
+        for label in &labels {
+            let mut model = results::model_scores(study, &plan.scores, label, *role, examples.train);
+            model.cohort = cohort.clone();
+            drop_foreign(plan, &mut model, wanted);
+            model.scores.retain(|score| {
+                let base = analysis::select::base(&score.name);
+                wants.scores.is_empty() || wants.scores.contains(&base) || wanted.contains(&score.name)
+            });
+            models.push(model);
+        }
     }
     (models, labels.iter().map(|label| counts(study.views, label)).collect())
 }
@@ -231,8 +262,8 @@ fn counts(views: &[ReplicateView], label: &str) -> Replicates {
 
 /// The summary of a study that is at hand.
 pub fn summary(study: Study<'_>, plan: &Plan, examples: &Examples) -> Answer {
-    let (models, replicates) = gather(study, plan, examples, Role::Train, &[]);
-    let input = Input { models: &models, replicates: &replicates };
+    let (models, replicates) = gather(study, plan, examples, (Wants::SCORES, Role::Train), &[]);
+    let input = Input { models: &models, replicates: &replicates, evidence: None };
     answered(&analysis::summary::ANALYSIS, &input)
 }
 
@@ -245,20 +276,27 @@ pub fn answer_of(
     examples: &Examples,
     label: &str,
 ) -> Answer {
-    let (mut models, mut replicates) = gather(study, plan, examples, Role::Train, &[]);
+    let (mut models, mut replicates) = gather(study, plan, examples, (analysis.wants, Role::Train), &[]);
     models.retain(|model| label.is_empty() || model.model == label);
     replicates.retain(|model| label.is_empty() || model.model == label);
     for model in &mut replicates {
         model.parameters = parameters(folder, study.views, &model.model);
     }
-    answered(analysis, &Input { models: &models, replicates: &replicates })
+    let mut evidence = FolderEvidence::default();
+    if analysis.wants.evidence {
+        let source =
+            Arc::new(Source { folder: folder.clone(), plan: plan.clone(), examples: examples.clone() });
+        plan.labels().iter().for_each(|label| evidence.add(label, &source, label));
+    }
+    let evidence = analysis.wants.evidence.then_some(&evidence as &dyn Evidence);
+    answered(analysis, &Input { models: &models, replicates: &replicates, evidence })
 }
 
 /// The correlations of one model's scores, for the screen.
 pub fn correlation_of(study: Study<'_>, plan: &Plan, model: &str, train: usize) -> Answer {
     let mut scores = results::model_scores(study, &plan.scores, model, Role::Train, train);
     drop_foreign(plan, &mut scores, &[]);
-    answered(&analysis::correlation::ANALYSIS, &Input { models: &[scores], replicates: &[] })
+    answered(&analysis::correlation::ANALYSIS, &Input { models: &[scores], replicates: &[], evidence: None })
 }
 
 /// An answer with the default options; an error becomes its warning.

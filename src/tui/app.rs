@@ -315,17 +315,24 @@ impl App {
         }
     }
 
-    /// Asks an analysis where other replicates have finished since.
+    /// Asks the analyses of a tab where other replicates have finished since, one after the other: a question that waits
+    /// would give way to the next.
     fn ask_answer(&mut self, name: &'static str) {
-        let Some(analysis) = answer::analysis(name) else { return };
-        let (model, finished) = self.asked_of(analysis);
-        let wanted = (name, model.clone(), finished);
-        let known = self.answers.known.get(&(name, model.clone())).is_some_and(|(known, _)| *known == finished);
-        let enough = finished > 0 || self.is_imported();
-        if enough && !known && self.asked_answer.as_ref() != Some(&wanted) {
-            self.asked_answer = Some(wanted);
-            let views = Arc::clone(&self.views);
-            self.effects.push(Effect::Ask(Question::Answer { analysis, model, finished, views }));
+        for analysis in answer::sharing(name) {
+            let (model, finished) = self.asked_of(analysis);
+            let known =
+                self.answers.known.get(&(analysis.name, model.clone())).is_some_and(|(known, _)| *known == finished);
+            let enough = finished > 0 || self.is_imported();
+            if known || !enough {
+                continue;
+            }
+            let wanted = (analysis.name, model.clone(), finished);
+            if self.asked_answer.as_ref() != Some(&wanted) {
+                self.asked_answer = Some(wanted);
+                let views = Arc::clone(&self.views);
+                self.effects.push(Effect::Ask(Question::Answer { analysis, model, finished, views }));
+            }
+            return;
         }
     }
 

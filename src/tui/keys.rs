@@ -198,6 +198,7 @@ pub const TABLE: &[Binding] = &[
     bind(Everywhere, &[c('6')], Action::TabOfKey('6'), "6", "", "the tab Components"),
     bind(Everywhere, &[c('7')], Action::TabOfKey('7'), "7", "", "the tab Bias"),
     bind(Everywhere, &[c('8')], Action::TabOfKey('8'), "8", "", "the tab Fingerprint"),
+    bind(Everywhere, &[c('9')], Action::TabOfKey('9'), "9", "", "the tab Depth·VoG"),
     bind(Everywhere, &[k(KeyCode::Tab)], Action::NextTab, "Tab", "", "the next tab"),
     bind(Everywhere, &[k(KeyCode::BackTab)], Action::PreviousTab, "⇧Tab", "", "the previous tab"),
     bind(Everywhere, &[c('m')], Action::NextModel, "m", "model", "the next model"),
