@@ -20,7 +20,7 @@ use std::sync::Arc;
 use rayon::prelude::*;
 
 use super::means::{self, SignedRuns};
-use super::{Analysis, Answer, Cohort, Input, ModelScores, Options, select, Wants};
+use super::{Analysis, Answer, Cohort, Input, ModelScores, Options, Wants, select};
 use crate::Result;
 use permutation::Permutations;
 

@@ -13,7 +13,7 @@ mod decompose;
 
 use super::means::{self, SignedRuns};
 use super::stability::{self, Comparisons};
-use super::{Analysis, Answer, Input, ModelScores, Options, select, Wants};
+use super::{Analysis, Answer, Input, ModelScores, Options, Wants, select};
 use crate::Result;
 
 pub use answer::answer;

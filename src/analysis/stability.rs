@@ -18,7 +18,7 @@ use rayon::prelude::*;
 
 use self::draws::{Change, Comparer};
 use super::means::{self, SignedRuns};
-use super::{Analysis, Answer, Input, ModelScores, Options, select, Wants};
+use super::{Analysis, Answer, Input, ModelScores, Options, Wants, select};
 use crate::Result;
 
 pub use answer::{add_measures, answer, curves};

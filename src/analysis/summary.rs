@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::{Analysis, Answer, Cell, Input, ModelScores, Options, ScoreRuns, Table, select, Wants};
+use super::{Analysis, Answer, Cell, Input, ModelScores, Options, ScoreRuns, Table, Wants, select};
 use crate::Result;
 
 /// The registry's line.

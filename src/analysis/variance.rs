@@ -17,7 +17,7 @@ use super::means::{self, SignedRuns};
 use super::quantile::{mean, quantile};
 use super::rank::{Ranker, Ranks};
 use super::table::significant;
-use super::{Analysis, Answer, Cell, Figure, Input, ModelScores, Options, Table, select, Wants};
+use super::{Analysis, Answer, Cell, Figure, Input, ModelScores, Options, Table, Wants, select};
 use crate::Result;
 
 /// The registry's line.

@@ -284,8 +284,7 @@ pub fn answer_of(
     }
     let mut evidence = FolderEvidence::default();
     if analysis.wants.evidence {
-        let source =
-            Arc::new(Source { folder: folder.clone(), plan: plan.clone(), examples: examples.clone() });
+        let source = Arc::new(Source { folder: folder.clone(), plan: plan.clone(), examples: examples.clone() });
         plan.labels().iter().for_each(|label| evidence.add(label, &source, label));
     }
     let evidence = analysis.wants.evidence.then_some(&evidence as &dyn Evidence);

@@ -82,7 +82,11 @@ fn pictures(found: &Found, options: &Options) -> Vec<Figure> {
         .filter_map(|of| Some(figures::banded(of.side.role(), &of.learned.as_ref()?.bands)))
         .collect();
     if !learned.is_empty() {
-        all.push(figures::over_depth(format!("{label}: iteration learned by mean depth"), "iteration learned", learned));
+        all.push(figures::over_depth(
+            format!("{label}: iteration learned by mean depth"),
+            "iteration learned",
+            learned,
+        ));
     }
     for name in ["output_margin", "input_margin"] {
         let of_name = found.margins.iter().filter(|margin| margin.name == name);
@@ -137,12 +141,9 @@ fn outside(label: &str, of: &OfSide, last: f64) -> Vec<Figure> {
     let at = |depth: usize| by_depth.get(depth).copied().unwrap_or_default();
     let accuracy = points(&|depth| at(depth).accuracy());
     let consistency = points(&|depth| at(depth).consistency());
-    let curve = |name: &str, (x, y): (Vec<f64>, Vec<f64>)| (!x.is_empty()).then(|| super::super::figure::Curve {
-        name: name.to_owned(),
-        x,
-        y,
-        band: Vec::new(),
-    });
+    let curve = |name: &str, (x, y): (Vec<f64>, Vec<f64>)| {
+        (!x.is_empty()).then(|| super::super::figure::Curve { name: name.to_owned(), x, y, band: Vec::new() })
+    };
     let curves = [curve("accuracy", accuracy), curve("others' consensus", consistency)];
     let title = format!("{label}: accuracy by the depth in a run ({role})");
     all.push(figures::over_depth(title, "share", curves.into_iter().flatten().collect()));

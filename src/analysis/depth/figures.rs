@@ -138,7 +138,8 @@ pub(super) fn pictures(subject: &Subject, side: &Side, corners: &[CornerFound]) 
     let row = |of: &CornerFound| {
         let picture = |(example, consensus): &(usize, u16)| {
             let class = cohort.class(*consensus);
-            let label = cohort.labels.get(*example).filter(|label| *label != consensus).map(|label| cohort.class(*label));
+            let label =
+                cohort.labels.get(*example).filter(|label| *label != consensus).map(|label| cohort.class(*label));
             let caption = label.map_or(class.clone(), |label| format!("{class}, not {label}"));
             Picture { example: cohort.id(*example), caption, bars: Vec::new() }
         };

@@ -178,9 +178,7 @@ impl Layers {
 
     /// Epochs, and the mean accuracy of a split after each, with the least and the most of any run.
     pub fn epoch_means(&self, split: usize) -> Vec<(u32, (f64, f64, f64))> {
-        let of = |(epoch, splits): (&u32, &Vec<Vec<f64>>)| {
-            (*epoch, spread(splits.get(split).into_iter().flatten()))
-        };
+        let of = |(epoch, splits): (&u32, &Vec<Vec<f64>>)| (*epoch, spread(splits.get(split).into_iter().flatten()));
         self.by_epoch.iter().map(of).collect()
     }
 
@@ -222,7 +220,9 @@ impl ExampleSums {
                 .votes
                 .outer_iter()
                 .nth(layer)
-                .and_then(|votes| votes.outer_iter().nth(self.example).map(|row| row.iter().map(|v| usize::from(*v)).sum()))
+                .and_then(|votes| {
+                    votes.outer_iter().nth(self.example).map(|row| row.iter().map(|v| usize::from(*v)).sum())
+                })
                 .unwrap_or(0);
             let predicted = probes.predicted.get((layer, self.example)).copied();
             for (place, class) in [(0, self.truth), (2, self.consensus)] {

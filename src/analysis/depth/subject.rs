@@ -169,7 +169,8 @@ fn subject<'a>(
     }
     let probes = names_of_probes(input, label, &first.scores.runs);
     let largest = sides.iter().flat_map(|side| side.depth.values.iter()).copied().filter(|depth| !depth.is_nan());
-    let last = probes.len().checked_sub(1).map_or(largest.fold(0.0_f64, |most, d| most.max(f64::from(d))), |l| l as f64);
+    let last =
+        probes.len().checked_sub(1).map_or(largest.fold(0.0_f64, |most, d| most.max(f64::from(d))), |l| l as f64);
     let noisy = sides.iter().any(|side| {
         let cohort = &side.scores.cohort;
         cohort.true_labels.len() == cohort.labels.len() && cohort.true_labels != cohort.labels
@@ -191,5 +192,8 @@ fn depth_of<'a>(model: &'a ModelScores, options: &Options) -> Result<Option<&'a 
 /// The names in the first file of probes that can be read.
 fn names_of_probes(input: &Input, label: &str, runs: &[u32]) -> Vec<String> {
     let Some(evidence) = input.evidence else { return Vec::new() };
-    runs.iter().find_map(|run| evidence.probes(label, *run).ok().flatten()).map(|probes| probes.names).unwrap_or_default()
+    runs.iter()
+        .find_map(|run| evidence.probes(label, *run).ok().flatten())
+        .map(|probes| probes.names)
+        .unwrap_or_default()
 }

@@ -80,7 +80,13 @@ impl Together {
         together
     }
 
-    fn add(&mut self, side: &Side, example: usize, (learned, outside): (Option<&ScoreRuns>, bool), votes: &mut [usize]) {
+    fn add(
+        &mut self,
+        side: &Side,
+        example: usize,
+        (learned, outside): (Option<&ScoreRuns>, bool),
+        votes: &mut [usize],
+    ) {
         let label = side.labels().get(example).copied();
         votes.fill(0);
         let runs = side.depth.values.nrows();

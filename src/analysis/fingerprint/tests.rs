@@ -24,7 +24,8 @@ fn options() -> Options {
 
 #[test]
 fn telling_examples_tell_models_apart_and_the_others_do_not() {
-    let of = Prepared::new(&Input { models: &[model("a"), shifted()], replicates: &[], evidence: None }, &options()).unwrap();
+    let of = Prepared::new(&Input { models: &[model("a"), shifted()], replicates: &[], evidence: None }, &options())
+        .unwrap();
     assert!(of.top.iter().all(|(column, _)| column % 5 == 0) && of.bottom.iter().all(|(column, _)| column % 5 != 0));
     let pair = &of.pairs[0];
     assert_eq!((pair.fitted, pair.tested, pair.scores.len()), ([4, 4], [4, 4], 2));

@@ -164,14 +164,7 @@ pub fn render(app: &App, view: &mut View, buf: &mut Buffer, body: Rect, name: &'
 }
 
 /// The titles of all figures.
-fn list(
-    app: &App,
-    view: &mut View,
-    buf: &mut Buffer,
-    area: Rect,
-    figures: &[(&Answer, &Figure)],
-    selected: usize,
-) {
+fn list(app: &App, view: &mut View, buf: &mut Buffer, area: Rect, figures: &[(&Answer, &Figure)], selected: usize) {
     let inner = pane(buf, area, app.theme, vec![Span::styled("Figures", app.theme.strong())], false);
     let first = scrolled(0, selected, inner.height.into(), figures.len());
     for (y, (place, (_, figure))) in (inner.top()..inner.bottom()).zip(figures.iter().enumerate().skip(first)) {

@@ -15,7 +15,10 @@ pub(super) fn of_all(subjects: &[Subject]) -> Vec<String> {
         );
     }
     let has_margins = |subject: &&Subject| {
-        subject.sides.iter().any(|side| ["output_margin", "input_margin"].iter().any(|name| side.score(name, &[]).is_some()))
+        subject
+            .sides
+            .iter()
+            .any(|side| ["output_margin", "input_margin"].iter().any(|name| side.score(name, &[]).is_some()))
     };
     let with_margins: Vec<&Subject> = subjects.iter().filter(has_margins).collect();
     if !with_margins.is_empty() && with_margins.iter().all(|subject| subject.holds_out()) {
@@ -93,7 +96,11 @@ fn evidence(found: &Found, lacks: &mut Vec<String>) {
     let Some(layers) = &found.layers else { return };
     lacks.extend(layers.problems.iter().map(|problem| format!("left out of the layers: {problem}")));
     if layers.without > 0 {
-        lacks.push(format!("{} of {} runs left no probes: they are left out of the layers", layers.without, subject.runs.len()));
+        lacks.push(format!(
+            "{} of {} runs left no probes: they are left out of the layers",
+            layers.without,
+            subject.runs.len()
+        ));
     }
     if layers.by_epoch.is_empty() {
         lacks.push("no run left observations: no learning curve beside the probes".to_owned());

@@ -8,7 +8,13 @@ use super::super::subject::Subject;
 use super::{MIDDLE, Options, Value, insert, json, middle};
 
 /// The result of the model at a place.
-pub(super) fn of(found: &Found, subjects: &[Subject], place: usize, agreements: &[Agreement], options: &Options) -> Value {
+pub(super) fn of(
+    found: &Found,
+    subjects: &[Subject],
+    place: usize,
+    agreements: &[Agreement],
+    options: &Options,
+) -> Value {
     let subject = found.subject;
     let mut result = json!({
         "model": subject.label, "runs": subject.runs, "score": subject.score, "probes": subject.probes, "last": subject.last,
@@ -63,9 +69,7 @@ fn agreement(subjects: &[Subject], place: usize, agreements: &[Agreement]) -> Va
 fn consistency(found: &Found) -> Value {
     let of = |of: &OfSide| {
         let [matches, differs] = of.consistency.as_ref()?;
-        let part = |relation: &Relation| {
-            json!({"examples": relation.examples, "beyond": relation.beyond, "spearman": relation.spearman})
-        };
+        let part = |relation: &Relation| json!({"examples": relation.examples, "beyond": relation.beyond, "spearman": relation.spearman});
         let slope = matches.slope;
         Some(json!({"role": of.side.role(), "slope": slope, "matches": part(matches), "differs": part(differs)}))
     };

@@ -21,7 +21,17 @@ fn table(title: String, columns: &[&str], rows: Vec<Vec<Cell>>) -> Option<Table>
 /// Every model and role: how deep, and how many pairs have no depth.
 pub(super) fn roles(found: &[Found]) -> Table {
     let columns = [
-        "model", "role", "runs", "examples", "mean depth", "sd", "of", "mean / last", "largest mean", "undefined", "of pairs",
+        "model",
+        "role",
+        "runs",
+        "examples",
+        "mean depth",
+        "sd",
+        "of",
+        "mean / last",
+        "largest mean",
+        "undefined",
+        "of pairs",
         "accuracy",
     ];
     let row = |found: &Found| {
@@ -93,9 +103,8 @@ fn by_depth(found: &Found) -> Option<Table> {
             rows.push([text(of.side.role()), count(depth), count(at.pairs)].into_iter().chain(numbers).collect());
         }
     }
-    let columns = [
-        "role", "depth", "pairs", "share", "accuracy", "consensus-consistency", "entropy", "iteration learned",
-    ];
+    let columns =
+        ["role", "depth", "pairs", "share", "accuracy", "consensus-consistency", "entropy", "iteration learned"];
     let title = "by the depth in a single run (consensus-consistency and entropy: of the other runs)";
     table(format!("{}: {title}", found.subject.label), &columns, rows)
 }
@@ -162,7 +171,8 @@ fn layers(found: &Found) -> Option<Table> {
         let cells = splits.iter().map(|split| Cell::Number(split.get(layer).copied().unwrap_or(f64::NAN)));
         [count(layer), text(name)].into_iter().chain(cells).collect()
     };
-    let columns: Vec<&str> = ["layer", "probe"].into_iter().chain(layers.splits.iter().map(|split| split.name)).collect();
+    let columns: Vec<&str> =
+        ["layer", "probe"].into_iter().chain(layers.splits.iter().map(|split| split.name)).collect();
     let rows = if layers.runs > 0 { found.subject.probes.iter().enumerate().map(row).collect() } else { Vec::new() };
     table(format!("{}: accuracy of the probes (mean over {} runs)", found.subject.label, layers.runs), &columns, rows)
 }
@@ -196,7 +206,13 @@ fn corners(found: &Found) -> Option<Table> {
         [text(corner.corner.name), count(corner.examples.len())].into_iter().chain(cells).collect()
     };
     let columns = [
-        "corner", "examples", "val depth", "train depth", "consensus = truth", "consensus-consistency", "network right",
+        "corner",
+        "examples",
+        "val depth",
+        "train depth",
+        "consensus = truth",
+        "consensus-consistency",
+        "network right",
         "probe 4 right",
     ];
     let title = "the corners of val and train depth (held-out runs alone; in-sample: found with labels)";
@@ -207,15 +223,17 @@ fn corners(found: &Found) -> Option<Table> {
 fn through_layers(found: &Found) -> Vec<Table> {
     let of_corner = |corner: &super::CornerFound| {
         let layers = &corner.layers;
-        let parts =
-            [&layers.truth_votes, &layers.truth_accuracy, &layers.consensus_votes, &layers.consensus_accuracy];
+        let parts = [&layers.truth_votes, &layers.truth_accuracy, &layers.consensus_votes, &layers.consensus_accuracy];
         let row = |layer: usize| {
             let name = found.subject.probes.get(layer).map_or("", String::as_str);
             let cells = parts.map(|part| Cell::Number(part.get(layer).copied().unwrap_or(f64::NAN)));
             [count(layer), text(name)].into_iter().chain(cells).collect()
         };
         let columns = ["layer", "probe", "votes for truth", "truth right", "votes for consensus", "consensus right"];
-        let title = format!("{}: {}, {} examples, by layer (held out)", found.subject.label, corner.corner.name, layers.examples);
+        let title = format!(
+            "{}: {}, {} examples, by layer (held out)",
+            found.subject.label, corner.corner.name, layers.examples
+        );
         table(title, &columns, (0..layers.truth_votes.len()).map(row).collect())
     };
     found.corners.iter().filter_map(of_corner).collect()
