@@ -59,7 +59,7 @@ fn first_time(models: &[ModelScores]) -> Vec<(&'static str, Answer)> {
     questions
         .map(|(analysis, models)| {
             let start = Instant::now();
-            let answer = (analysis.run)(&Input { models, replicates: &[] }, &options).unwrap();
+            let answer = (analysis.run)(&Input { models, replicates: &[], evidence: None }, &options).unwrap();
             println!("{:12} {:8.3} s", analysis.name, start.elapsed().as_secs_f64());
             (analysis.name, answer)
         })
@@ -77,7 +77,7 @@ fn again(models: &[ModelScores]) {
         let Some(again) = analysis.again else { continue };
         let mut kept = again();
         let models = if analysis.compares { models } else { &models[..1] };
-        let input = Input { models, replicates: &[] };
+        let input = Input { models, replicates: &[], evidence: None };
         kept.answer(&input, &fewer).unwrap();
         // A score that was not looked at before comes in.
         once(&format!("{}: a score more", analysis.name), || kept.answer(&input, &all).unwrap());
@@ -87,7 +87,7 @@ fn again(models: &[ModelScores]) {
         }
     }
     let one = Options { scores: names[..1].to_vec(), ..Options::default() };
-    let input = Input { models, replicates: &[] };
+    let input = Input { models, replicates: &[], evidence: None };
     timed("fingerprint by another score", || (fingerprint::ANALYSIS.run)(&input, &one).unwrap());
     let score = SignedRuns::new(&model.scores[0]);
     timed("rank intervals of a score", || rank_intervals(&score, intervals::DRAWS, 0, 0.9));

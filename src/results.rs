@@ -1,5 +1,7 @@
 //! What a study's folder knows about its replicates, as the views that the screen and the analyses read.
 
+pub mod evidence;
+
 use std::ops::Range;
 use std::sync::Arc;
 

@@ -77,7 +77,7 @@ mod tests {
     #[test]
     fn what_is_kept_changes_no_answer() {
         let models = [with_runs(&model("a"), 5), with_runs(&model("b"), 5)];
-        let input = Input { models: &models, replicates: &[] };
+        let input = Input { models: &models, replicates: &[], evidence: None };
         let names = |places: &[usize]| places.iter().map(|place| models[0].scores[*place].name.clone()).collect();
         let turns = [
             Options::default(),

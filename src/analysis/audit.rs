@@ -45,6 +45,7 @@ pub static ANALYSIS: Analysis = Analysis {
     compares: false,
     takes: &["--draws", "--seed", "--per-example"],
     also: &[Also::Train, Also::Val, Also::Verdicts],
+    reads: &[],
     run,
     again: None,
 };

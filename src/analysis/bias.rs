@@ -35,6 +35,7 @@ pub static ANALYSIS: Analysis = Analysis {
     compares: true,
     takes: &["--draws", "--seed", "--per-example"],
     also: &[],
+    reads: &[],
     run,
     again: Some(|| Box::new(Kept::default())),
 };

@@ -28,6 +28,7 @@ pub static ANALYSIS: Analysis = Analysis {
     compares: false,
     takes: &["--draws", "--seed", "--threshold"],
     also: &[],
+    reads: &[],
     run,
     again: Some(|| Box::new(Kept::default())),
 };

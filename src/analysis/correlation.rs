@@ -25,6 +25,7 @@ pub static ANALYSIS: Analysis = Analysis {
     compares: false,
     takes: &[],
     also: &[],
+    reads: &[],
     run,
     again: Some(|| Box::new(Kept::default())),
 };

@@ -34,6 +34,7 @@ pub static ANALYSIS: Analysis = Analysis {
     compares: true,
     takes: &["--draws", "--seed"],
     also: &[],
+    reads: &[],
     run,
     again: None,
 };

@@ -62,7 +62,7 @@ pub(super) fn with_runs(model: &ModelScores, runs: usize) -> ModelScores {
 }
 
 pub(super) fn answer_of(analysis: &super::Analysis, models: &[ModelScores], options: &Options) -> Answer {
-    (analysis.run)(&Input { models, replicates: &[] }, options).unwrap()
+    (analysis.run)(&Input { models, replicates: &[], evidence: None }, options).unwrap()
 }
 
 pub(super) fn assert_close(ours: f64, theirs: f64, relative: f64, what: &str) {

@@ -8,6 +8,8 @@ pub mod audit;
 pub mod bias;
 pub mod components;
 pub mod correlation;
+pub mod depth;
+pub mod evidence;
 pub mod figure;
 pub mod fingerprint;
 #[cfg(test)]
@@ -34,6 +36,7 @@ use crate::data::Verdict;
 use crate::scores::Harder;
 
 pub use again::Again;
+pub use evidence::Evidence;
 pub use figure::Figure;
 
 /// Every analysis of this version. Adding one is its file and its line here.
@@ -45,6 +48,7 @@ pub static REGISTRY: &[&Analysis] = &[
     &components::ANALYSIS,
     &bias::ANALYSIS,
     &fingerprint::ANALYSIS,
+    &depth::ANALYSIS,
     &vog::ANALYSIS,
     &audit::ANALYSIS,
 ];
@@ -56,7 +60,8 @@ pub struct Analysis {
     pub name: &'static str,
     /// What it answers.
     pub question: &'static str,
-    /// The key of its tab in the workbench, and the tab's name; none where it has no tab of this kind.
+    /// The key of its tab in the workbench, and the tab's name; none where it has no tab of this kind. Analyses of one key
+    /// share a tab, which lists the figures of one after those of the other.
     pub tab: Option<(char, &'static str)>,
     /// Whether it compares models with each other; else each model has its own answer.
     pub compares: bool,
@@ -64,6 +69,8 @@ pub struct Analysis {
     pub takes: &'static [&'static str],
     /// What it is given beside the scores of the role that is asked for.
     pub also: &'static [Also],
+    /// The scores that it reads, by their names without settings; empty: all of them. Others are not loaded.
+    pub reads: &'static [&'static str],
     /// Answers it.
     pub run: fn(&Input, &Options) -> Result<Answer>,
     /// Answers it again and again, and keeps what is slow; none where nothing is.
@@ -81,6 +88,8 @@ pub enum Also {
     Test,
     /// People's verdicts.
     Verdicts,
+    /// What runs left beside their scores: probes, and how training went.
+    Evidence,
 }
 
 /// What an analysis is given: the caller has left out replicates that are unfinished or non-finite.
@@ -90,6 +99,8 @@ pub struct Input<'a> {
     pub models: &'a [ModelScores],
     /// How training went, for the models that the summary should list.
     pub replicates: &'a [summary::Replicates],
+    /// What runs left beside their scores, where the analysis wants it.
+    pub evidence: Option<&'a dyn Evidence>,
 }
 
 /// What a user may choose.

@@ -32,6 +32,7 @@ pub static ANALYSIS: Analysis = Analysis {
     compares: false,
     takes: &["--draws", "--seed", "--threshold", "--target"],
     also: &[],
+    reads: &[],
     run,
     again: Some(|| Box::new(Kept::default())),
 };

@@ -13,6 +13,7 @@ pub static ANALYSIS: Analysis = Analysis {
     compares: false,
     takes: &[],
     also: &[],
+    reads: &[],
     run,
     again: None,
 };

@@ -36,10 +36,11 @@ pub use steadiness::{Agreement, Steadiness};
 pub static ANALYSIS: Analysis = Analysis {
     name: "vog",
     question: "Does the variance of gradients rank what networks get wrong, and steadily so?",
-    tab: Some(('9', "VoG")),
+    tab: Some(('9', "Depth·VoG")),
     compares: true,
     takes: &[],
     also: &[Also::Test, Also::Train],
+    reads: &[],
     run,
     again: None,
 };

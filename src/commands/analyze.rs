@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use super::{Exit, print};
 use crate::analysis::summary::Replicates;
-use crate::analysis::{self, Also, Analysis, Answer, Cohort, Input, ModelScores, Options, Reviewed};
+use crate::analysis::{self, Also, Analysis, Answer, Cohort, Evidence, Input, ModelScores, Options, Reviewed};
 use crate::data::{Examples, Role};
 use crate::error::nearest;
+use crate::results::evidence::{FolderEvidence, Source};
 use crate::results::{self, LeftOut, Study};
 use crate::store::folder::StudyFolder;
 use crate::store::record::State;
@@ -17,9 +18,6 @@ use crate::study::recipe::BatchSize;
 use crate::train::board::ReplicateView;
 use crate::train::ensembles::Ensembles;
 use crate::{Error, Result, cli};
-
-/// Questions that a later version answers: told apart from a mistyped name.
-const LATER: [&str; 1] = ["depth"];
 
 /// Runs the command.
 ///
@@ -39,8 +37,7 @@ pub fn analyze(options: &cli::Analyze) -> Result<Exit> {
         gathered.add(further, true, role, analysis)?;
     }
     gathered.keep(&options.models)?;
-    let input = Input { models: &gathered.models, replicates: &gathered.replicates };
-    let mut answer = (analysis.run)(&input, &choices)?;
+    let mut answer = (analysis.run)(&gathered.of(""), &choices)?;
     answer.warnings.extend(gathered.left_out());
     answer.warnings.extend(gathered.warnings);
     if options.json {
@@ -86,17 +83,10 @@ fn find(name: &str) -> Result<&'static Analysis> {
         let advice = format!("`analyze DIR summary --score {name}` tells of it");
         return Err(Error::Usage(format!("analyze: `{name}` is a score, not a question; {advice}")));
     }
-    let known_now = known().collect::<Vec<_>>().join(", ");
-    if LATER.contains(&name) {
-        return Err(Error::Usage(format!("analyze {name}: not yet in this version, which answers {known_now}")));
-    }
     // A part of a name is often all that somebody remembers.
-    let part = || known().chain(LATER).find(|known| name.len() > 2 && (known.contains(name) || name.contains(known)));
-    let near = nearest(name, known().chain(LATER)).or_else(part);
-    let near = near.map_or(String::new(), |near| {
-        let later = if LATER.contains(&near) { ", which is not yet in this version" } else { "" };
-        format!("; did you mean `{near}`{later}?")
-    });
+    let part = || known().find(|known| name.len() > 2 && (known.contains(name) || name.contains(known)));
+    let near = nearest(name, known()).or_else(part);
+    let near = near.map_or(String::new(), |near| format!("; did you mean `{near}`?"));
     let line = |analysis: &&Analysis| format!("\n  {:12} {}", analysis.name, analysis.question);
     let lines: String = analysis::REGISTRY.iter().map(line).collect();
     Err(Error::Usage(format!("analyze: no question `{name}`{near}; there are{lines}")))
@@ -113,6 +103,8 @@ pub(super) struct Gathered {
     wanted: Vec<String>,
     /// What could not be read.
     warnings: Vec<String>,
+    /// What the runs left beside their scores, where the analysis is given it.
+    evidence: Option<FolderEvidence>,
 }
 
 impl Gathered {
@@ -121,7 +113,7 @@ impl Gathered {
         let of = |name: &str| label.is_empty() || name == label;
         let models = part(&self.models, |model| of(&model.model));
         let replicates = part(&self.replicates, |model| of(&model.model));
-        Input { models, replicates }
+        Input { models, replicates, evidence: self.evidence.as_ref().map(|evidence| evidence as &dyn Evidence) }
     }
 
     /// What could not be read.
@@ -144,17 +136,25 @@ impl Gathered {
         let (reviews, problem) = reviews(&folder, analysis);
         self.warnings.extend(problem);
         let roles = roles(analysis, role);
-        let (mut models, mut replicates) = gather(study, &plan, &examples, (&roles, &reviews), &self.wanted);
+        let (mut models, mut replicates) =
+            gather(study, &plan, &examples, (&roles, &reviews), (analysis.reads, &self.wanted));
         for model in &mut replicates {
             model.parameters = parameters(&folder, &views, &model.model);
         }
-        let labels = plan.labels();
-        let mut left_out: Vec<_> = labels.iter().flat_map(|label| results::left_out(&views, &plan, label)).collect();
+        let own = plan.labels();
+        let mut left_out: Vec<_> = own.iter().flat_map(|label| results::left_out(&views, &plan, label)).collect();
         if beside {
             let labels = models.iter_mut().map(|model| &mut model.model);
             let labels = labels.chain(left_out.iter_mut().map(|left_out| &mut left_out.model));
             for label in labels.chain(replicates.iter_mut().map(|model| &mut model.model)) {
-                *label = format!("{name}/{label}");
+                *label = beside_others(&name, label);
+            }
+        }
+        if analysis.also.contains(&Also::Evidence) {
+            let source = Arc::new(Source { folder, plan, examples });
+            for label in &own {
+                let known_as = if beside { beside_others(&name, label) } else { label.clone() };
+                self.evidence.get_or_insert_default().add(&known_as, &source, label);
             }
         }
         self.models.append(&mut models);
@@ -197,7 +197,7 @@ fn roles(analysis: &Analysis, role: Role) -> Vec<Role> {
         Also::Train => Some(Role::Train),
         Also::Val => Some(Role::Val),
         Also::Test => Some(Role::Test),
-        Also::Verdicts => None,
+        Also::Verdicts | Also::Evidence => None,
     });
     std::iter::once(role).chain(beside.filter(|other| *other != role)).collect()
 }
@@ -217,13 +217,18 @@ fn reviews(folder: &StudyFolder, analysis: &Analysis) -> (Vec<Reviewed>, Option<
     }
 }
 
+/// What a model of a further study is called.
+fn beside_others(study: &str, label: &str) -> String {
+    format!("{study}/{label}")
+}
+
 /// Every model's scores of some roles, and how its replicates went; what is asked for by name is there, with values or without.
 fn gather(
     study: Study<'_>,
     plan: &Plan,
     examples: &Examples,
     (roles, reviews): (&[Role], &[Reviewed]),
-    wanted: &[String],
+    (reads, wanted): (&[&str], &[String]),
 ) -> (Vec<ModelScores>, Vec<Replicates>) {
     let labels = plan.labels();
     let mut models = Vec::new();
@@ -241,6 +246,10 @@ fn gather(
     }
     for model in &mut models {
         drop_foreign(plan, model, wanted);
+        model.scores.retain(|score| {
+            let base = analysis::select::base(&score.name);
+            reads.is_empty() || reads.contains(&base) || wanted.contains(&score.name)
+        });
     }
     (models, labels.iter().map(|label| counts(study.views, plan, label)).collect())
 }
@@ -299,8 +308,8 @@ fn counts(views: &[ReplicateView], plan: &Plan, label: &str) -> Replicates {
 
 /// The summary of a study that is at hand.
 pub fn summary(study: Study<'_>, plan: &Plan, examples: &Examples) -> Answer {
-    let (models, replicates) = gather(study, plan, examples, (&[Role::Train], &[]), &[]);
-    let input = Input { models: &models, replicates: &replicates };
+    let (models, replicates) = gather(study, plan, examples, (&[Role::Train], &[]), (&[], &[]));
+    let input = Input { models: &models, replicates: &replicates, evidence: None };
     answered(&analysis::summary::ANALYSIS, &input)
 }
 
@@ -315,13 +324,19 @@ pub(super) fn gather_all(
 ) -> Gathered {
     let (reviews, problem) = reviews(folder, analysis);
     let roles = roles(analysis, role);
-    let (mut models, mut replicates) = gather(study, plan, examples, (&roles, &reviews), &[]);
+    let (mut models, mut replicates) = gather(study, plan, examples, (&roles, &reviews), (analysis.reads, &[]));
     // What is of one model stands together.
     models.sort_by_key(|model| replicates.iter().position(|other| other.model == model.model));
     for model in &mut replicates {
         model.parameters = parameters(folder, study.views, &model.model);
     }
-    Gathered { models, replicates, warnings: problem.into_iter().collect(), ..Gathered::default() }
+    let evidence = analysis.also.contains(&Also::Evidence).then(|| {
+        let source = Arc::new(Source { folder: folder.clone(), plan: plan.clone(), examples: examples.clone() });
+        let mut evidence = FolderEvidence::default();
+        plan.labels().iter().for_each(|label| evidence.add(label, &source, label));
+        evidence
+    });
+    Gathered { models, replicates, evidence, warnings: problem.into_iter().collect(), ..Gathered::default() }
 }
 
 /// An answer with the default options; an error becomes its warning.

@@ -16,6 +16,7 @@ pub mod npy;
 pub mod observations;
 pub mod places;
 pub mod presence;
+pub mod probes;
 pub mod record;
 pub mod replicate;
 pub mod tensors;

@@ -130,6 +130,14 @@ impl Observations {
         self.margin.all()
     }
 
+    /// All predicted classes, `[epochs, observed]` in C order.
+    pub fn predictions(&self) -> Result<Vec<u16>> {
+        if self.predicted.header().dtype() == Dtype::U16 {
+            return self.predicted.all();
+        }
+        Ok(self.predicted.all::<u8>()?.into_iter().map(u16::from).collect())
+    }
+
     /// One example's first `epochs_done` observations, by its position in the data set.
     pub fn history(&self, example: usize, epochs_done: usize) -> Result<ExampleHistory> {
         let entropy: Vec<f16> = self.entropy.column(example, epochs_done)?;
@@ -214,6 +222,7 @@ mod tests {
             assert_eq!(observations.row(t).unwrap(), record(t, observed));
             assert_eq!(observations.margin_row(t).unwrap(), record(t, observed).margin);
             assert_eq!(observations.margins().unwrap()[t * observed..][..observed], record(t, observed).margin);
+            assert_eq!(observations.predictions().unwrap()[t * observed..][..observed], record(t, observed).predicted);
         }
         for n in 0..observed {
             let history = observations.history(n, epochs).unwrap();

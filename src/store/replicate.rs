@@ -15,12 +15,16 @@ use super::checkpoint::Checkpoint;
 use super::lock::{Claim, ReplicateLock};
 use super::npy::{self, Npy};
 use super::observations::{self, Observations};
+use super::probes::StoredProbes;
 use super::record::{EpochLine, ReplicateRecord};
 use super::tensors::{self, Tensor};
 use super::{atomic, jsonl};
 use crate::data::Role;
 use crate::study::ReplicateId;
 use crate::{Error, Result};
+
+/// What the probes of a replicate left.
+const PROBES: &str = "probes.safetensors";
 
 /// One score of one replicate, with how it was computed.
 #[derive(Debug, Clone, PartialEq)]
@@ -31,29 +35,6 @@ pub struct StoredScore {
     pub values: Vec<f32>,
     /// The choices behind the values.
     pub conventions: Value,
-}
-
-/// What the probes of a replicate say, one after the other.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct StoredProbes {
-    /// Names of their places.
-    pub names: Vec<String>,
-    /// `[probes, examples, classes]`
-    pub votes: Vec<u8>,
-    /// `[probes, examples]`
-    pub predicted: Vec<u16>,
-    /// `[probes, 3]`: share right of the examples trained on, held out, and for testing; NaN where there are none.
-    pub accuracy: Vec<f32>,
-}
-
-impl StoredProbes {
-    /// Adds the next probe.
-    pub fn add(&mut self, name: String, votes: &[u8], predicted: &[u16], accuracy: &[f32]) {
-        self.names.push(name);
-        self.votes.extend_from_slice(votes);
-        self.predicted.extend_from_slice(predicted);
-        self.accuracy.extend_from_slice(accuracy);
-    }
 }
 
 /// A line of `log.jsonl`.
@@ -192,18 +173,15 @@ impl ReplicateDir {
 
     /// Writes `probes.safetensors`.
     pub fn write_probes(&self, probes: &StoredProbes, classes: usize) -> Result<()> {
-        let count = probes.names.len();
-        let examples = probes.predicted.len() / count.max(1);
-        let tensors = BTreeMap::from([
-            ("votes".to_owned(), Tensor::new(&[count, examples, classes], probes.votes.as_slice())),
-            ("predicted".to_owned(), Tensor::new(&[count, examples], probes.predicted.as_slice())),
-            (
-                "accuracy".to_owned(),
-                Tensor::new(&[count, probes.accuracy.len() / count.max(1)], probes.accuracy.as_slice()),
-            ),
-        ]);
-        let metadata = serde_json::json!({"probes": probes.names, "roles": ["train", "val", "test"]});
-        tensors::write(&self.file("probes.safetensors"), &tensors, &metadata)
+        probes.write(&self.file(PROBES), classes)
+    }
+
+    /// Reads `probes.safetensors`; None where no score asked for probes.
+    ///
+    /// # Errors
+    /// A damaged file.
+    pub fn probes(&self) -> Result<Option<StoredProbes>> {
+        StoredProbes::read(&self.file(PROBES))
     }
 
     /// Writes `neighbours.npy`, `[examples, nearest]`: positions of training examples, nearest first.

@@ -10,7 +10,7 @@ use crate::data::Dataset;
 use crate::nn::{Kernels, Objective};
 use crate::scores::prediction_depth::Depths;
 use crate::scores::{Pass, Space, Target};
-use crate::store::replicate::StoredProbes;
+use crate::store::probes::StoredProbes;
 use crate::{Result, data};
 
 /// Makes every pass that a score needs after the epochs done (0: initialisation), and shows it to the scores.

@@ -324,19 +324,25 @@ impl App {
         }
     }
 
-    /// Asks an analysis where other replicates have finished since.
+    /// Asks the analyses of a tab where other replicates have finished since, one after the other: a question that waits
+    /// would give way to the next.
     fn ask_answer(&mut self, name: &'static str) {
-        let Some(analysis) = answer::analysis(name) else { return };
-        let (model, finished) = self.asked_of(analysis);
-        let options = self.choice.clone();
-        let wanted = (name, model.clone(), finished, options.clone());
-        let known = self.answers.known.get(&(name, model.clone()));
-        let known = known.is_some_and(|known| known.finished == finished && known.options == options);
-        let enough = finished > 0 || self.is_imported();
-        if enough && !known && self.asked_answer.as_ref() != Some(&wanted) {
-            self.asked_answer = Some(wanted);
-            let views = Arc::clone(&self.views);
-            self.effects.push(Effect::Ask(Question::Answer { analysis, model, options, finished, views }));
+        for analysis in answer::sharing(name) {
+            let (model, finished) = self.asked_of(analysis);
+            let options = self.choice.clone();
+            let known = self.answers.known.get(&(analysis.name, model.clone()));
+            let known = known.is_some_and(|known| known.finished == finished && known.options == options);
+            let enough = finished > 0 || self.is_imported();
+            if known || !enough {
+                continue;
+            }
+            let wanted = (analysis.name, model.clone(), finished, options.clone());
+            if self.asked_answer.as_ref() != Some(&wanted) {
+                self.asked_answer = Some(wanted);
+                let views = Arc::clone(&self.views);
+                self.effects.push(Effect::Ask(Question::Answer { analysis, model, options, finished, views }));
+            }
+            return;
         }
     }
 

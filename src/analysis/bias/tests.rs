@@ -96,7 +96,7 @@ fn figures_carry_examples_classes_and_sizes() {
         parameters: Some(parameters),
         ..Replicates::default()
     });
-    let input = Input { models: &both(), replicates: &replicates };
+    let input = Input { models: &both(), replicates: &replicates, evidence: None };
     let answer = (ANALYSIS.run)(&input, &Options::default()).unwrap();
     let Figure::Bars { bars, .. } = &answer.figures[0] else { panic!() };
     assert!(bars.len() == 5 && bars[0].value >= bars[4].value);

@@ -61,7 +61,7 @@ fn all(model: &ModelScores) -> Vec<usize> {
 }
 
 fn answer_of(model: &ModelScores, options: &Options) -> Answer {
-    (ANALYSIS.run)(&Input { models: std::slice::from_ref(model), replicates: &[] }, options).unwrap()
+    (ANALYSIS.run)(&Input { models: std::slice::from_ref(model), replicates: &[], evidence: None }, options).unwrap()
 }
 
 #[test]
@@ -200,7 +200,7 @@ fn a_summary_counts_replicates_and_lists_every_score_with_its_raw_sign() {
         test_accuracy: vec![],
         ..Replicates::default()
     }];
-    let input = Input { models: &[model(&golden)], replicates: &replicates };
+    let input = Input { models: &[model(&golden)], replicates: &replicates, evidence: None };
     let answer = (summary::ANALYSIS.run)(&input, &Options::default()).unwrap();
     let result = &answer.results[0];
     assert!(answer.reading.contains("m: 5 of 7 replicates finished, 1 failed"), "{}", answer.reading);

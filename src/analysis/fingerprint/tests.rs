@@ -24,7 +24,8 @@ fn options() -> Options {
 
 #[test]
 fn telling_examples_tell_models_apart_and_the_others_do_not() {
-    let of = Prepared::new(&Input { models: &[model("a"), shifted()], replicates: &[] }, &options()).unwrap();
+    let of = Prepared::new(&Input { models: &[model("a"), shifted()], replicates: &[], evidence: None }, &options())
+        .unwrap();
     assert!(of.top.iter().all(|(column, _)| column % 5 == 0) && of.bottom.iter().all(|(column, _)| column % 5 != 0));
     let pair = &of.pairs[0];
     assert_eq!((pair.fitted, pair.tested, pair.scores.len()), ([4, 4], [4, 4], 2));
@@ -36,10 +37,10 @@ fn telling_examples_tell_models_apart_and_the_others_do_not() {
 #[test]
 fn the_ranking_never_sees_the_testing_half() {
     let models = [model("a"), shifted()];
-    let before = Prepared::new(&Input { models: &models, replicates: &[] }, &options()).unwrap();
+    let before = Prepared::new(&Input { models: &models, replicates: &[], evidence: None }, &options()).unwrap();
     let mut changed = models.clone();
     for model in &mut changed {
-        let (sides, _) = sides(&Input { models: &models, replicates: &[] }, &options()).unwrap();
+        let (sides, _) = sides(&Input { models: &models, replicates: &[], evidence: None }, &options()).unwrap();
         let side = sides.iter().find(|side| side.model.model == model.model).unwrap();
         let tested = halve(side, 0).test;
         for score in &mut model.scores {
@@ -48,14 +49,14 @@ fn the_ranking_never_sees_the_testing_half() {
             }
         }
     }
-    let after = Prepared::new(&Input { models: &changed, replicates: &[] }, &options()).unwrap();
+    let after = Prepared::new(&Input { models: &changed, replicates: &[], evidence: None }, &options()).unwrap();
     assert_eq!((before.top, before.bottom), (after.top, after.bottom));
 }
 
 #[test]
 fn missing_values_take_an_example_out_and_are_counted() {
     let all = Options { draws: Some(3), ..Options::default() };
-    let of = Prepared::new(&Input { models: &[model("a"), shifted()], replicates: &[] }, &all).unwrap();
+    let of = Prepared::new(&Input { models: &[model("a"), shifted()], replicates: &[], evidence: None }, &all).unwrap();
     assert!(of.left_out > 30 && of.candidates + of.left_out == 60, "`holes` lacks a quarter of its values");
 }
 

@@ -44,7 +44,7 @@ fn study(role: &'static str) -> ModelScores {
 }
 
 fn answered(models: &[ModelScores], replicates: &[Replicates], options: &Options) -> Answer {
-    (ANALYSIS.run)(&Input { models, replicates }, options).unwrap()
+    (ANALYSIS.run)(&Input { models, replicates, evidence: None }, options).unwrap()
 }
 
 #[test]
@@ -158,7 +158,9 @@ fn what_is_missing_is_named_with_what_would_bring_it() {
     }
     let refused = |score: &str| {
         let options = Options { scores: vec![score.into()], ..Options::default() };
-        (ANALYSIS.run)(&Input { models: &[study("test")], replicates: &[] }, &options).unwrap_err().to_string()
+        (ANALYSIS.run)(&Input { models: &[study("test")], replicates: &[], evidence: None }, &options)
+            .unwrap_err()
+            .to_string()
     };
     assert!(refused("loss").contains("variants of vog") && refused("vog.last").contains("it has loss"));
     let one = Options { scores: vec!["vog.early".into()], ..Options::default() };

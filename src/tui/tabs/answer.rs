@@ -1,4 +1,5 @@
-//! What does an analysis answer? One tab for every question of the registry: its figures one at a time, its tables beside them.
+//! What does an analysis answer? One tab for every key of the registry: figures one at a time, tables beside them. Where two
+//! analyses have one key, the figures of one are listed after those of the other.
 //!
 //! ```text
 //!  figures      | the figure, with a cursor on its marks
@@ -58,6 +59,13 @@ pub fn analysis(name: &str) -> Option<&'static Analysis> {
     analysis::REGISTRY.iter().copied().find(|analysis| analysis.name == name)
 }
 
+/// The analyses that share the key of a named one, itself among them, in the registry's order.
+pub fn sharing(name: &str) -> impl Iterator<Item = &'static Analysis> {
+    let key = analysis(name).and_then(|analysis| analysis.tab).map(|(key, _)| key);
+    let shares = move |analysis: &&'static Analysis| key.is_some() && analysis.tab.map(|(key, _)| key) == key;
+    analysis::REGISTRY.iter().copied().filter(shares)
+}
+
 impl App {
     /// What an analysis is asked of, and the finished replicates that it would have.
     pub(in crate::tui) fn asked_of(&self, analysis: &Analysis) -> (String, usize) {
@@ -80,13 +88,23 @@ impl App {
         self.answers.known.get(&(analysis.name, model))
     }
 
+    /// What the analyses of a tab have answered so far.
+    fn answers_of(&self, name: &str) -> Vec<&Answer> {
+        sharing(name).filter_map(|analysis| self.answer(analysis)).collect()
+    }
+
+    /// The figures of a tab, each with the answer that it belongs to.
+    fn figures(&self, name: &str) -> Vec<(&Answer, &Figure)> {
+        let of = |answer| move |figure| (answer, figure);
+        self.answers_of(name).into_iter().flat_map(|answer| answer.figures.iter().map(of(answer))).collect()
+    }
+
     fn shown(&self, name: &'static str) -> (Place, Option<&Figure>) {
         let mut place = self.answers.places.get(name).copied().unwrap_or_default();
-        let figures =
-            analysis(name).and_then(|analysis| self.answer(analysis)).map_or(&[][..], |answer| &answer.figures);
+        let figures = self.figures(name);
         // Another model may have fewer figures, and those fewer marks.
         place.figure = place.figure.min(figures.len().saturating_sub(1));
-        let figure = figures.get(place.figure);
+        let figure = figures.get(place.figure).map(|(_, figure)| *figure);
         let (rows, columns) = figure.map_or((0, 0), figure::size);
         place.cursor.row = place.cursor.row.min(rows.saturating_sub(1));
         place.cursor.column = place.cursor.column.min(columns.saturating_sub(1));
@@ -106,7 +124,7 @@ impl App {
 
     /// Turns to another figure.
     pub(in crate::tui) fn turn_figure(&mut self, name: &'static str, by: isize) {
-        let count = analysis(name).and_then(|analysis| self.answer(analysis)).map_or(0, |answer| answer.figures.len());
+        let count = self.figures(name).len();
         let (place, _) = self.shown(name);
         let figure = (place.figure as isize + by).rem_euclid(count.max(1) as isize) as usize;
         self.look_at_figure(name, figure);
@@ -125,27 +143,26 @@ impl App {
     }
 }
 
-/// Draws the tab of an analysis; returns its reading.
+/// Draws a tab; returns the reading of what is looked at.
 pub fn render(app: &App, view: &mut View, buf: &mut Buffer, body: Rect, name: &'static str) -> String {
-    let Some(analysis) = analysis(name) else { return String::new() };
-    let Some(answer) = app.answer(analysis).filter(|answer| !answer.figures.is_empty()) else {
-        return empty(app, buf, body, analysis);
-    };
-    let (place, figure) = app.shown(name);
-    let listed = answer.figures.len() > 1 && body.width >= 100 && !app.zoomed;
+    let (place, _) = app.shown(name);
+    let figures = app.figures(name);
+    let Some((answer, figure)) = figures.get(place.figure).copied() else { return empty(app, buf, body, name) };
+    let listed = figures.len() > 1 && body.width >= 100 && !app.zoomed;
     let rest = if listed {
-        list(app, view, buf, Rect { width: LIST, ..body }, answer, place.figure);
+        list(app, view, buf, Rect { width: LIST, ..body }, &figures, place.figure);
         Rect { x: body.x + LIST, width: body.width - LIST, ..body }
     } else {
         body
     };
-    let Some(figure) = figure else { return answer.reading.clone() };
     let tables = if app.zoomed || rest.height < 24 { 0 } else { rest.height / 3 };
     let mut title = vec![Span::styled(figure.title().to_owned(), app.theme.strong())];
-    if answer.figures.len() > 1 {
-        title.push(Span::styled(format!(" · {} of {}", place.figure + 1, answer.figures.len()), app.theme.dim()));
+    if figures.len() > 1 {
+        title.push(Span::styled(format!(" · {} of {}", place.figure + 1, figures.len()), app.theme.dim()));
     }
-    title.push(Span::styled(format!(" · {}", app.chosen(analysis)), app.theme.dim()));
+    if let Some(analysis) = analysis(name) {
+        title.push(Span::styled(format!(" · {}", app.chosen(analysis)), app.theme.dim()));
+    }
     // A title that has no room is cut at a word rather than left out.
     let room = usize::from(rest.width.saturating_sub(16));
     if let Some(first) = title.first_mut() {
@@ -156,17 +173,20 @@ pub fn render(app: &App, view: &mut View, buf: &mut Buffer, body: Rect, name: &'
     let inner = Rect { x: inner.x + 1, width: inner.width.saturating_sub(2), ..inner };
     figure::draw(app, view, buf, inner, figure, place.cursor);
     if tables > 0 {
-        draw_tables(app, buf, Rect { y: frame.bottom(), height: tables, ..rest }, answer);
+        // What an analysis without figures has to say would be seen nowhere else.
+        let others = app.answers_of(name).into_iter().filter(|other| other.figures.is_empty());
+        let warnings: Vec<&String> = answer.warnings.iter().chain(others.flat_map(|other| &other.warnings)).collect();
+        draw_tables(app, buf, Rect { y: frame.bottom(), height: tables, ..rest }, &warnings, &answer.tables);
     }
     let mark = if place.moved { figure::told(figure, place.cursor) } else { None };
     mark.unwrap_or_else(|| answer.reading.clone())
 }
 
 /// The titles of all figures.
-fn list(app: &App, view: &mut View, buf: &mut Buffer, area: Rect, answer: &Answer, selected: usize) {
+fn list(app: &App, view: &mut View, buf: &mut Buffer, area: Rect, figures: &[(&Answer, &Figure)], selected: usize) {
     let inner = pane(buf, area, app.theme, vec![Span::styled("Figures", app.theme.strong())], false);
-    let first = scrolled(0, selected, inner.height.into(), answer.figures.len());
-    for (y, (place, figure)) in (inner.top()..inner.bottom()).zip(answer.figures.iter().enumerate().skip(first)) {
+    let first = scrolled(0, selected, inner.height.into(), figures.len());
+    for (y, (place, (_, figure))) in (inner.top()..inner.bottom()).zip(figures.iter().enumerate().skip(first)) {
         let title = figure.title();
         let short = title.split(" (").next().unwrap_or(title);
         let style = if place == selected { app.theme.selected() } else { app.theme.text() };
@@ -177,30 +197,44 @@ fn list(app: &App, view: &mut View, buf: &mut Buffer, area: Rect, answer: &Answe
 }
 
 /// Warnings first, then the tables, as far as there is room.
-fn draw_tables(app: &App, buf: &mut Buffer, area: Rect, answer: &Answer) {
+fn draw_tables(app: &App, buf: &mut Buffer, area: Rect, warnings: &[&String], tables: &[analysis::Table]) {
     let inner = pane(buf, area, app.theme, vec![Span::styled("Numbers", app.theme.strong())], false);
     let inner = Rect { x: inner.x + 1, width: inner.width.saturating_sub(2), ..inner };
-    let warnings = answer.warnings.iter().flat_map(|warning| format::wrap(warning, inner.width.into()));
+    let warnings = warnings.iter().flat_map(|warning| format::wrap(warning, inner.width.into()));
     let warnings = warnings.map(|text| Line::styled(text, app.theme.attention()));
-    let tables: Vec<String> = answer.tables.iter().map(analysis::Table::text).collect();
+    let tables: Vec<String> = tables.iter().map(analysis::Table::text).collect();
     let rows = tables.iter().flat_map(|table| table.lines().chain([""]));
     let fits = |text: &str| Line::raw(format::fit(text, inner.width.into()));
     lines(buf, inner, warnings.chain(rows.map(fits)).collect::<Vec<_>>());
 }
 
 /// What will come here, and when.
-fn empty(app: &App, buf: &mut Buffer, body: Rect, analysis: &'static Analysis) -> String {
-    let inner = pane(buf, body, app.theme, vec![Span::styled(analysis.question, app.theme.strong())], true);
-    let (_, finished) = app.asked_of(analysis);
-    let text = match app.answer(analysis) {
-        Some(answer) if !answer.warnings.is_empty() => answer.warnings.join(". "),
-        Some(answer) => answer.reading.clone(),
-        None if finished > 0 => "The answer is being computed.".to_owned(),
-        None => format!("This needs finished replicates; {}.", first_end(app)),
-    };
+fn empty(app: &App, buf: &mut Buffer, body: Rect, name: &str) -> String {
+    let questions: Vec<&str> = sharing(name).map(|analysis| analysis.question).collect();
+    let room = usize::from(body.width.saturating_sub(6));
+    let title = format::fit(&questions.join(" "), room);
+    let inner = pane(buf, body, app.theme, vec![Span::styled(title, app.theme.strong())], true);
+    let mut texts: Vec<String> = Vec::new();
+    for text in sharing(name).map(|analysis| waiting(app, analysis)) {
+        if !texts.contains(&text) {
+            texts.push(text);
+        }
+    }
+    let text = texts.join(" ");
     let wrapped = format::wrap(&text, inner.width.saturating_sub(4).into());
     let place =
         Rect { x: inner.x + 2, y: inner.y + inner.height / 3, height: inner.height - inner.height / 3, ..inner };
     lines(buf, place, wrapped.into_iter().map(|part| Line::styled(part, app.theme.dim())));
     text
+}
+
+/// Why an analysis shows nothing.
+fn waiting(app: &App, analysis: &'static Analysis) -> String {
+    let (_, finished) = app.asked_of(analysis);
+    match app.answer(analysis) {
+        Some(answer) if !answer.warnings.is_empty() => answer.warnings.join(". "),
+        Some(answer) => answer.reading.clone(),
+        None if finished > 0 => "The answer is being computed.".to_owned(),
+        None => format!("This needs finished replicates; {}.", first_end(app)),
+    }
 }

@@ -14,8 +14,9 @@ use crate::analysis::REGISTRY;
 pub static TABS: LazyLock<Vec<Tab>> = LazyLock::new(|| {
     let answers = REGISTRY.iter().filter(|analysis| analysis.tab.is_some()).map(|analysis| Tab::Answer(analysis.name));
     let mut tabs: Vec<Tab> = [Tab::Train, Tab::Examples, Tab::Correlation].into_iter().chain(answers).collect();
-    // The key 0 stands behind 9.
+    // The key 0 stands behind 9. Analyses of one key share the tab of the first.
     tabs.sort_by_key(|tab| (tab.name().0 == '0', tab.name().0));
+    tabs.dedup_by_key(|tab| tab.name().0);
     tabs
 });
 
@@ -28,7 +29,7 @@ pub enum Tab {
     Examples,
     /// How the scores agree.
     Correlation,
-    /// The answer of an analysis, by its name.
+    /// The answers of the analyses that share a key, by the name of the first.
     Answer(&'static str),
 }
 

@@ -1,0 +1,239 @@
+//! What do the depths say? A sentence, warnings of what a study lacks, tables, figures and results.
+
+use serde_json::{Value, json};
+
+use super::super::json::insert;
+use super::super::table::significant;
+use super::super::{Answer, Cell, Figure, Input, Options, Table};
+use super::agreement::{self, Agreement};
+use super::corners::NEEDS_LABEL;
+use super::figures;
+use super::relations::{CornerFound, Found, OfSide, Relation};
+use super::subject::{Subject, subjects};
+use crate::Result;
+
+mod lacks;
+mod results;
+mod tables;
+
+/// The probe that stands for the middle of a network, as the paper's layer 4.
+pub(super) const MIDDLE: usize = 4;
+
+/// Answers for all models.
+pub(super) fn run(input: &Input, options: &Options) -> Result<Answer> {
+    let (subjects, warnings) = subjects(input, options)?;
+    let mut answer = Answer { warnings, ..Answer::default() };
+    if subjects.is_empty() {
+        answer.reading.push_str("No model has prediction depths yet.");
+        if input.models.is_empty() {
+            answer.warnings.push("no model has finished runs: depth needs 1".to_owned());
+        }
+        return Ok(answer);
+    }
+    let found: Vec<Found> = subjects.iter().map(|subject| Found::of(subject, input.evidence)).collect();
+    let agreements: Vec<Agreement> =
+        ["train", "val", "test"].into_iter().filter_map(|role| agreement::of(&subjects, role)).collect();
+    answer.warnings.extend(lacks::of_all(&subjects));
+    answer.warnings.extend(found.iter().flat_map(lacks::of_model));
+    answer.reading = found.iter().map(|found| reading(found, &agreements)).collect::<Vec<_>>().join("; ") + ".";
+    compare(&found, &agreements, options, &mut answer);
+    for (place, found) in found.iter().enumerate() {
+        answer.tables.extend(tables::of(found));
+        answer.figures.extend(pictures(found, options));
+        answer.results.push(results::of(found, &subjects, place, &agreements, options));
+    }
+    Ok(answer)
+}
+
+/// The role that a model is shown in: the one that is asked for, else the first that it has.
+fn shown<'c, 'b, 'a>(found: &'c Found<'b, 'a>, options: &Options) -> Option<&'c OfSide<'b, 'a>> {
+    found.side(&options.role).or_else(|| found.sides.first())
+}
+
+/// What compares the models: roles and their depths, the order of means, agreement.
+fn compare(found: &[Found], agreements: &[Agreement], options: &Options, answer: &mut Answer) {
+    answer.tables.push(tables::roles(found));
+    let mut means: Vec<(String, f64)> = found
+        .iter()
+        .filter_map(|found| {
+            let of = shown(found, options)?;
+            Some((found.subject.label.to_owned(), of.histogram.mean / found.subject.last))
+        })
+        .collect();
+    means.sort_by(|a, b| a.1.total_cmp(&b.1));
+    answer.figures.push(figures::order(&means, &options.role));
+    let names: Vec<String> = found.iter().map(|found| found.subject.label.to_owned()).collect();
+    answer.tables.extend(agreements.iter().map(|of| tables::agreement(of, &names)));
+    answer.figures.extend(agreements.iter().flat_map(|of| figures::agreement(of, &names)));
+}
+
+/// The figures of one model, in the order of the paper.
+fn pictures(found: &Found, options: &Options) -> Vec<Figure> {
+    let (subject, last) = (found.subject, found.subject.last);
+    let label = subject.label;
+    let mut all: Vec<Figure> =
+        shown(found, options).map(|of| figures::histogram(subject, of.side, &of.histogram)).into_iter().collect();
+    for of in found.sides.iter().filter(|of| of.side.role() != "train") {
+        all.extend(outside(label, of, last));
+    }
+    let learned: Vec<_> = found
+        .sides
+        .iter()
+        .filter_map(|of| Some(figures::banded(of.side.role(), &of.learned.as_ref()?.bands)))
+        .collect();
+    if !learned.is_empty() {
+        all.push(figures::over_depth(
+            format!("{label}: iteration learned by mean depth"),
+            "iteration learned",
+            learned,
+        ));
+    }
+    for name in ["output_margin", "input_margin"] {
+        let of_name = found.margins.iter().filter(|margin| margin.name == name);
+        let curves: Vec<_> = of_name.map(|margin| figures::banded(margin.role, &margin.bands)).collect();
+        if !curves.is_empty() {
+            let title = format!("{label}: {} by mean depth", name.replace('_', " "));
+            all.push(figures::over_depth(title, "ln of the mean margin", curves));
+        }
+    }
+    all.extend(found.layers.iter().flat_map(|layers| figures::learning(subject, layers)));
+    if let Some(planes) = &found.planes {
+        let which = ["", ", consensus = truth", ", consensus is not the truth"];
+        all.extend(planes.iter().zip(which).map(|(counts, which)| figures::plane(label, which, counts)));
+    }
+    if let Some(val) = subject.side("val").filter(|_| !found.corners.is_empty()) {
+        all.push(figures::pictures(subject, val, &found.corners));
+        all.extend(figures::through_layers(subject, &found.corners));
+    }
+    all
+}
+
+/// Figures 3 and 4 for examples that runs see from outside.
+fn outside(label: &str, of: &OfSide, last: f64) -> Vec<Figure> {
+    let role = of.side.role();
+    let mut all = Vec::new();
+    if let Some([matches, differs]) = &of.consistency {
+        let curves = [
+            (!matches.bands.is_empty()).then(|| figures::banded("consensus = truth", &matches.bands)),
+            (!differs.bands.is_empty()).then(|| figures::banded("it is not", &differs.bands)),
+            figures::straight("lower bound", 1.0, -matches.slope, last, 1.0),
+            figures::straight("its reflection", 0.0, matches.slope, last, 1.0),
+        ];
+        let title = format!("{label}: consistency by mean depth ({role})");
+        all.push(figures::over_depth(title, "consistency", curves.into_iter().flatten().collect()));
+    }
+    if let Some([consistency, entropy]) = &of.consensus {
+        let most = entropy.bands.iter().map(|band| band.range.1).fold(0.0, f64::max);
+        let below = figures::straight("lower bound", 1.0, -consistency.slope, last, 1.0);
+        let above = figures::straight("upper bound", 0.0, entropy.slope, last, most.max(entropy.slope * last / 2.0));
+        for (what, relation, bound) in [("consensus-consistency", consistency, below), ("entropy", entropy, above)] {
+            let mut curves = vec![figures::banded("mean, middle 98 %", &relation.bands)];
+            curves.extend(bound);
+            let title = format!("{label}: {what} of the other runs ({role})");
+            all.push(figures::over_depth(title, what, curves));
+        }
+    }
+    let points = |value: &dyn Fn(usize) -> f64| -> (Vec<f64>, Vec<f64>) {
+        let depths = 0..of.together.by_depth.len();
+        depths.map(|depth| (depth as f64, value(depth))).filter(|(_, value)| !value.is_nan()).unzip()
+    };
+    let by_depth = &of.together.by_depth;
+    let at = |depth: usize| by_depth.get(depth).copied().unwrap_or_default();
+    let accuracy = points(&|depth| at(depth).accuracy());
+    let consistency = points(&|depth| at(depth).consistency());
+    let curve = |name: &str, (x, y): (Vec<f64>, Vec<f64>)| {
+        (!x.is_empty()).then(|| super::super::figure::Curve { name: name.to_owned(), x, y, band: Vec::new() })
+    };
+    let curves = [curve("accuracy", accuracy), curve("others' consensus", consistency)];
+    let title = format!("{label}: accuracy by the depth in a run ({role})");
+    all.push(figures::over_depth(title, "share", curves.into_iter().flatten().collect()));
+    all
+}
+
+/// One model in a few words and numbers.
+fn reading(found: &Found, agreements: &[Agreement]) -> String {
+    let subject = found.subject;
+    let depths = found.sides.iter().map(|of| {
+        let Histogramed { mean, undefined, pairs } = Histogramed::of(of);
+        let undefined = if undefined > 0 { format!(", {undefined} of {pairs} undefined") } else { String::new() };
+        format!("{mean} ({}{undefined})", of.side.role())
+    });
+    let mut parts = vec![format!(
+        "{}: mean depth {} of {}",
+        subject.label,
+        depths.collect::<Vec<_>>().join(", "),
+        significant(subject.last)
+    )];
+    if let Some(rho) = seeds(subject, agreements) {
+        parts.push(format!("seeds agree at {}", significant(rho)));
+    }
+    let outside = subject.outside().and_then(|side| found.side(side.role()));
+    if let Some([consistency, _]) = outside.and_then(|of| of.consensus.as_ref()) {
+        parts.push(bound(consistency));
+    }
+    if let Some(of) = outside {
+        parts.extend(accuracies(of));
+    }
+    if let Some((probe, network)) = found.corners.get(NEEDS_LABEL).and_then(|corner| middle(subject, corner)) {
+        parts.push(format!(
+            "where the label is needed, probe {MIDDLE} is right on {} %, the network on {} % (in-sample: found with labels)",
+            significant(100.0 * probe),
+            significant(100.0 * network)
+        ));
+    }
+    parts.join(", ")
+}
+
+/// A mean and what has no depth, for the sentence.
+struct Histogramed {
+    mean: String,
+    undefined: usize,
+    pairs: usize,
+}
+
+impl Histogramed {
+    fn of(of: &OfSide) -> Self {
+        let histogram = &of.histogram;
+        Self { mean: significant(histogram.mean), undefined: histogram.undefined, pairs: histogram.pairs }
+    }
+}
+
+/// The mean correlation of single runs of a model on the examples that they were trained on, else on others.
+fn seeds(subject: &Subject, agreements: &[Agreement]) -> Option<f64> {
+    let place = |of: &&Agreement| subject.side(of.role).is_some();
+    let of = agreements.iter().find(place)?;
+    let names = &of.labels;
+    let place = names.iter().position(|name| name == subject.label)?;
+    of.single.get(place)?.get(place).copied().filter(|rho| !rho.is_nan())
+}
+
+fn bound(of: &Relation) -> String {
+    format!(
+        "consensus-consistency stays above 1 - {} × depth for {} % of the examples",
+        significant(of.slope),
+        significant(100.0 * (1.0 - of.beyond))
+    )
+}
+
+/// How accuracy falls from the smallest depth to the largest that occurs.
+fn accuracies(of: &OfSide) -> Option<String> {
+    let known = || of.together.by_depth.iter().enumerate().filter(|(_, by_depth)| by_depth.looked > 0);
+    let ((first, a), (last, b)) = (known().next()?, known().next_back()?);
+    (first < last).then(|| {
+        format!(
+            "accuracy goes from {} % at depth {first} to {} % at depth {last} ({})",
+            significant(100.0 * a.accuracy()),
+            significant(100.0 * b.accuracy()),
+            of.side.role()
+        )
+    })
+}
+
+/// What the probe in the middle and the network get right of a corner's examples; none where there is no such probe.
+fn middle(subject: &Subject, corner: &CornerFound) -> Option<(f64, f64)> {
+    if MIDDLE + 1 >= subject.probes.len() {
+        return None;
+    }
+    let probe = corner.layers.truth_accuracy.get(MIDDLE).copied()?;
+    Some((probe, corner.layers.network))
+}

@@ -1,0 +1,156 @@
+//! What do the runs that look at an example from outside say together, and without the run that supplies the depth?
+
+use super::super::{ScoreRuns, UNSEEN};
+use super::subject::Side;
+
+/// One value per example; NaN where it doesn't exist.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Together {
+    /// Mean depth.
+    pub depth: Vec<f64>,
+    /// Share of the runs that predict the label.
+    pub consistency: Vec<f64>,
+    /// The class that most runs predict (ties: the label, else the lowest); [`UNSEEN`] where no run saw it.
+    pub consensus: Vec<u16>,
+    /// Mean over the runs with a depth of the share of the other runs that predict the other runs' consensus.
+    pub others_consistency: Vec<f64>,
+    /// Mean over the runs with a depth of the entropy of the other runs' votes, in nats.
+    pub others_entropy: Vec<f64>,
+    /// By the depth in a single run.
+    pub by_depth: Vec<ByDepth>,
+}
+
+/// The pairs of run and example of one depth.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct ByDepth {
+    pub pairs: usize,
+    /// Those whose class is known, and of these those that are right.
+    pub looked: usize,
+    right: usize,
+    others: Sum,
+    entropy: Sum,
+    learned: Sum,
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+struct Sum {
+    sum: f64,
+    count: usize,
+}
+
+impl Sum {
+    fn add(&mut self, value: f64) {
+        self.sum += value;
+        self.count += 1;
+    }
+
+    fn mean(self) -> f64 {
+        self.sum / self.count as f64
+    }
+}
+
+impl ByDepth {
+    pub fn accuracy(&self) -> f64 {
+        self.right as f64 / self.looked as f64
+    }
+
+    pub fn consistency(&self) -> f64 {
+        self.others.mean()
+    }
+
+    pub fn entropy(&self) -> f64 {
+        self.entropy.mean()
+    }
+
+    pub fn learned(&self) -> f64 {
+        self.learned.mean()
+    }
+}
+
+impl Together {
+    /// Looks at all examples of a role. `outside`: whether the runs haven't been trained on them, so that they vote.
+    pub fn of(side: &Side, learned: Option<&ScoreRuns>, last: f64, outside: bool) -> Self {
+        let mut together =
+            Self { by_depth: vec![ByDepth::default(); last as usize + 1], depth: side.means(), ..Self::default() };
+        let largest = side.scores.predicted.iter().chain(side.labels()).filter(|class| **class != UNSEEN).max();
+        let mut votes = vec![0_usize; largest.map_or(0, |class| usize::from(*class)) + 1];
+        for example in 0..side.examples() {
+            together.add(side, example, (learned, outside), &mut votes);
+        }
+        together
+    }
+
+    fn add(
+        &mut self,
+        side: &Side,
+        example: usize,
+        (learned, outside): (Option<&ScoreRuns>, bool),
+        votes: &mut [usize],
+    ) {
+        let label = side.labels().get(example).copied();
+        votes.fill(0);
+        let runs = side.depth.values.nrows();
+        for class in (0..runs).filter_map(|run| side.class(run, example)) {
+            if let Some(votes) = votes.get_mut(usize::from(class)) {
+                *votes += 1;
+            }
+        }
+        let (mut others, mut entropies) = (Sum::default(), Sum::default());
+        for run in 0..runs {
+            let Some(depth) = side.depth_of(run, example) else { continue };
+            let Some(by_depth) = self.by_depth.get_mut(depth.round() as usize) else { continue };
+            by_depth.pairs += 1;
+            if let Some(value) = learned.and_then(|score| score.values.get((run, example))).filter(|v| !v.is_nan()) {
+                by_depth.learned.add(f64::from(*value));
+            }
+            let (Some(class), Some(label)) = (side.class(run, example), label) else { continue };
+            by_depth.looked += 1;
+            by_depth.right += usize::from(class == label);
+            if let Some((share, entropy)) = without(votes, class, label).filter(|_| outside) {
+                by_depth.others.add(share);
+                by_depth.entropy.add(entropy);
+                others.add(share);
+                entropies.add(entropy);
+            }
+        }
+        let all: usize = votes.iter().sum();
+        let of_label = label.and_then(|label| votes.get(usize::from(label))).copied().unwrap_or(0);
+        self.consistency.push(of_label as f64 / all as f64);
+        self.consensus.push(if all == 0 { UNSEEN } else { consensus(votes, label) });
+        self.others_consistency.push(others.mean());
+        self.others_entropy.push(entropies.mean());
+    }
+
+    /// Whether an example's consensus is its label; none where nobody voted.
+    pub fn matches(&self, example: usize, labels: &[u16]) -> Option<bool> {
+        let consensus = self.consensus.get(example).copied().filter(|class| *class != UNSEEN)?;
+        Some(labels.get(example) == Some(&consensus))
+    }
+}
+
+/// The class with most votes, of equals the label, else the lowest.
+fn consensus(votes: &[usize], label: Option<u16>) -> u16 {
+    let most = votes.iter().copied().max().unwrap_or(0);
+    match label.filter(|label| votes.get(usize::from(*label)) == Some(&most)) {
+        Some(label) => label,
+        None => votes.iter().position(|votes| *votes == most).unwrap_or(0) as u16,
+    }
+}
+
+/// Without one vote for a class: the share of the votes for the consensus, and their entropy; none where none is left.
+fn without(votes: &mut [usize], class: u16, label: u16) -> Option<(f64, f64)> {
+    let own = votes.get_mut(usize::from(class))?;
+    *own = own.checked_sub(1)?;
+    let all = votes.iter().sum::<usize>();
+    let said = (all > 0).then(|| {
+        let share = |votes: usize| votes as f64 / all as f64;
+        let winner = consensus(votes, Some(label));
+        let entropy = votes.iter().filter(|votes| **votes > 0).map(|votes| -share(*votes) * libm::log(share(*votes)));
+        // Adding 0 turns the negative zero of one class alone around.
+        (share(votes.get(usize::from(winner)).copied().unwrap_or(0)), entropy.sum::<f64>() + 0.0)
+    });
+    if let Some(own) = votes.get_mut(usize::from(class)) {
+        *own += 1;
+    }
+    said
+}
