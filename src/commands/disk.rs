@@ -1,9 +1,12 @@
 //! Is there room? The disk space a study will take, against what is free.
 
-use super::launch::{Prepared, planned};
+use super::launch::{Prepared, network, planned};
+use crate::scores::{self, Pass};
 use crate::study::ReplicateId;
 use crate::study::config::Observe;
+use crate::study::plan::ReplicatePlan;
 use crate::train::moments::Moments;
+use crate::train::probes;
 use crate::{Error, Result};
 
 /// Bytes that the replicates that are still to be started take at their largest moment, roughly.
@@ -22,10 +25,22 @@ pub fn needed(prepared: &Prepared) -> Result<u64> {
         // A new file of moments is written before the old one goes.
         let moments =
             2 * Moments::most_bytes(&prepared.plan.scores, &replicate.timetable, dataset.len(), dataset.shape);
+        let probes = bytes_of_probes(prepared, replicate)?;
         // Weights, and a checkpoint with momentum and accumulators that is replaced whole.
-        total += moments + rows + weights * 5 + examples * (classes + scores * 5) * 4;
+        total += moments + probes + rows + weights * 5 + examples * (classes + scores * 5) * 4;
     }
     Ok(total)
+}
+
+/// Bytes that the probes of prediction depth and the nearest examples take: votes and a class for each probe and example.
+fn bytes_of_probes(prepared: &Prepared, replicate: &ReplicatePlan) -> Result<u64> {
+    let passes = scores::passes(&prepared.plan.scores, &replicate.timetable);
+    if !passes.iter().any(|(pass, _)| matches!(pass, Pass::Depths { .. })) {
+        return Ok(0);
+    }
+    let (examples, classes) = (prepared.dataset.len() as u64, prepared.dataset.classes() as u64);
+    let taps = network(&replicate.model, &prepared.dataset)?.taps().len() as u64;
+    Ok(examples * (taps * (classes + 2) + probes::KEPT as u64 * 4))
 }
 
 /// Bytes free to the user where the study will lie.

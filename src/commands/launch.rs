@@ -8,7 +8,7 @@ use crossbeam_channel::{Receiver, unbounded};
 use super::logs::Logs;
 use super::{Exit, disk, screen, status};
 use crate::data::{Dataset, Examples};
-use crate::nn::{CpuKernels, Layout};
+use crate::nn::{CpuKernels, Layout, Network};
 use crate::results::{self, Study};
 use crate::store::examples::ExampleTable;
 use crate::store::folder::{StudyFolder, StudyRecord};
@@ -190,9 +190,16 @@ fn check_full_batch(config: &Config, index: usize, layout: &Layout, train: usize
 /// # Errors
 /// `Error::Usage` where the model cannot work on such images.
 pub fn planned(model: &str, dataset: &Dataset) -> Result<Layout> {
-    let network =
-        models::parse(model).and_then(|model| model.build::<CpuKernels<f32>>(dataset.shape, dataset.classes()));
-    network.map(|network| network.layout().clone()).map_err(Error::Usage)
+    network(model, dataset).map(|network| network.layout().clone())
+}
+
+/// The network of a model for a data set; nothing is allocated.
+///
+/// # Errors
+/// `Error::Usage` where the model cannot work on such images.
+pub(super) fn network(model: &str, dataset: &Dataset) -> Result<Network<CpuKernels<f32>>> {
+    let built = models::parse(model).and_then(|model| model.build(dataset.shape, dataset.classes()));
+    built.map_err(Error::Usage)
 }
 
 /// A study whose replicates are being trained.
