@@ -20,7 +20,7 @@ use std::sync::Arc;
 use rayon::prelude::*;
 
 use super::means::{self, SignedRuns};
-use super::{Analysis, Answer, Cohort, Input, ModelScores, Options, select};
+use super::{Analysis, Answer, Cohort, Input, ModelScores, Options, Wants, select};
 use crate::Result;
 use permutation::Permutations;
 
@@ -35,7 +35,7 @@ pub static ANALYSIS: Analysis = Analysis {
     tab: Some(('7', "Bias")),
     compares: true,
     takes: &["--draws", "--seed", "--per-example"],
-    also: &[],
+    wants: Wants::SCORES,
     run,
 };
 

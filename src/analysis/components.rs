@@ -13,7 +13,7 @@ mod decompose;
 
 use super::means::{self, SignedRuns};
 use super::stability::{self, Comparisons};
-use super::{Analysis, Answer, Input, ModelScores, Options, select};
+use super::{Analysis, Answer, Input, ModelScores, Options, Wants, select};
 use crate::Result;
 
 pub use answer::answer;
@@ -26,7 +26,7 @@ pub static ANALYSIS: Analysis = Analysis {
     tab: Some(('6', "Components")),
     compares: false,
     takes: &["--draws", "--seed", "--threshold"],
-    also: &[],
+    wants: Wants::SCORES,
     run,
 };
 

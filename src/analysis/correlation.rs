@@ -11,7 +11,7 @@ use rayon::prelude::*;
 use statrs::distribution::{ContinuousCDF, Normal};
 
 use super::rank::{MeanRanks, Ranks};
-use super::{Analysis, Answer, Input, ModelScores, Options, ScoreRuns, select};
+use super::{Analysis, Answer, Input, ModelScores, Options, ScoreRuns, Wants, select};
 use crate::Result;
 
 pub use answer::answer;
@@ -23,7 +23,7 @@ pub static ANALYSIS: Analysis = Analysis {
     tab: None,
     compares: false,
     takes: &[],
-    also: &[],
+    wants: Wants::SCORES,
     run,
 };
 

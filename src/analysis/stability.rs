@@ -18,7 +18,7 @@ use rayon::prelude::*;
 
 use self::draws::{Change, Comparer};
 use super::means::{self, SignedRuns};
-use super::{Analysis, Answer, Input, ModelScores, Options, select};
+use super::{Analysis, Answer, Input, ModelScores, Options, Wants, select};
 use crate::Result;
 
 pub use answer::{add_measures, answer, curves};
@@ -30,7 +30,7 @@ pub static ANALYSIS: Analysis = Analysis {
     tab: Some(('4', "Stability")),
     compares: false,
     takes: &["--draws", "--seed", "--threshold", "--target"],
-    also: &[],
+    wants: Wants::SCORES,
     run,
 };
 

@@ -17,7 +17,7 @@ use super::means::{self, SignedRuns};
 use super::quantile::{mean, quantile};
 use super::rank::{Ranker, Ranks};
 use super::table::significant;
-use super::{Analysis, Answer, Cell, Figure, Input, ModelScores, Options, Table, select};
+use super::{Analysis, Answer, Cell, Figure, Input, ModelScores, Options, Table, Wants, select};
 use crate::Result;
 
 /// The registry's line.
@@ -27,7 +27,7 @@ pub static ANALYSIS: Analysis = Analysis {
     tab: Some(('3', "Variance")),
     compares: false,
     takes: &[],
-    also: &[],
+    wants: Wants::SCORES,
     run,
 };
 

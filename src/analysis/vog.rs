@@ -24,7 +24,7 @@ mod figures;
 mod noise;
 mod steadiness;
 
-use super::{Also, Analysis, Answer, Input, ModelScores, Options, ScoreRuns, select};
+use super::{Analysis, Answer, Input, ModelScores, Options, ScoreRuns, Wants, select};
 use crate::{Error, Result};
 
 pub use classes::ClassMeans;
@@ -36,10 +36,10 @@ pub use steadiness::{Agreement, Steadiness};
 pub static ANALYSIS: Analysis = Analysis {
     name: "vog",
     question: "Does the variance of gradients rank what networks get wrong, and steadily so?",
-    tab: Some(('9', "VoG")),
+    tab: Some(('9', "Depth·VoG")),
     compares: true,
     takes: &[],
-    also: &[Also::Test, Also::Train],
+    wants: Wants { all_roles: true, scores: &["vog", "input_margin"], ..Wants::SCORES },
     run,
 };
 
