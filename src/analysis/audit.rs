@@ -30,7 +30,7 @@ use super::components;
 use super::means::{self, SignedRuns};
 use super::quantile::{mean, middle};
 use super::rank::Ranks;
-use super::{Also, Analysis, Answer, Input, ModelScores, Options, select};
+use super::{Analysis, Answer, Input, ModelScores, Options, Wants, select};
 use crate::Result;
 use crate::random::Key;
 
@@ -44,8 +44,7 @@ pub static ANALYSIS: Analysis = Analysis {
     tab: Some(('0', "Audit")),
     compares: false,
     takes: &["--draws", "--seed", "--per-example"],
-    also: &[Also::Train, Also::Val, Also::Verdicts],
-    reads: &[],
+    wants: Wants { all_roles: true, verdicts: true, ..Wants::SCORES },
     run,
     again: None,
 };
@@ -213,7 +212,7 @@ fn run(input: &Input, options: &Options) -> Result<Answer> {
         let changed = changed(model);
         let is_known = changed.contains(&true) && changed.contains(&false) && changed.len() == model.examples();
         let found = if is_known { detections(model, &rankings, &changed, options) } else { Vec::new() };
-        let review = review::Review::new(model, &places, corners(input, model), options);
+        let review = review::Review::new(model, &places, corners(input, model).as_deref(), options);
         let verdicts = verdicts::Verdicts::new(model, &rankings, &changed, options);
         parts.push(answer::Part { model, changed, found, review, verdicts, warnings });
     }

@@ -19,7 +19,7 @@ use std::sync::Arc;
 
 use super::again::Memory;
 use super::means::{self, SignedRuns};
-use super::{Again, Analysis, Answer, Cohort, Input, ModelScores, Options, select};
+use super::{Again, Analysis, Answer, Cohort, Input, ModelScores, Options, Wants, select};
 use crate::Result;
 use permutation::Permutations;
 
@@ -34,8 +34,7 @@ pub static ANALYSIS: Analysis = Analysis {
     tab: Some(('7', "Bias")),
     compares: true,
     takes: &["--draws", "--seed", "--per-example"],
-    also: &[],
-    reads: &[],
+    wants: Wants::SCORES,
     run,
     again: Some(|| Box::new(Kept::default())),
 };

@@ -14,7 +14,7 @@ mod decompose;
 use super::again::{Memory, key};
 use super::means::{self, SignedRuns};
 use super::stability::{self, Comparisons};
-use super::{Again, Analysis, Answer, Input, ModelScores, Options, select};
+use super::{Again, Analysis, Answer, Input, ModelScores, Options, Wants, select};
 use crate::Result;
 
 pub use answer::answer;
@@ -27,8 +27,7 @@ pub static ANALYSIS: Analysis = Analysis {
     tab: Some(('6', "Components")),
     compares: false,
     takes: &["--draws", "--seed", "--threshold"],
-    also: &[],
-    reads: &[],
+    wants: Wants::SCORES,
     run,
     again: Some(|| Box::new(Kept::default())),
 };

@@ -12,7 +12,7 @@ use statrs::distribution::{ContinuousCDF, Normal};
 
 use super::again::{Memory, key};
 use super::rank::{MeanRanks, Ranks};
-use super::{Again, Analysis, Answer, Input, ModelScores, Options, ScoreRuns, select};
+use super::{Again, Analysis, Answer, Input, ModelScores, Options, ScoreRuns, Wants, select};
 use crate::Result;
 
 pub use answer::answer;
@@ -24,8 +24,7 @@ pub static ANALYSIS: Analysis = Analysis {
     tab: None,
     compares: false,
     takes: &[],
-    also: &[],
-    reads: &[],
+    wants: Wants::SCORES,
     run,
     again: Some(|| Box::new(Kept::default())),
 };

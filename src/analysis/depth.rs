@@ -47,7 +47,7 @@ mod relations;
 mod subject;
 mod together;
 
-use super::{Also, Analysis};
+use super::{Analysis, Wants};
 
 /// The registry's line.
 pub static ANALYSIS: Analysis = Analysis {
@@ -56,8 +56,12 @@ pub static ANALYSIS: Analysis = Analysis {
     tab: Some(('9', "Depth·VoG")),
     compares: true,
     takes: &["--per-example"],
-    also: &[Also::Train, Also::Val, Also::Test, Also::Evidence],
-    reads: &[DEPTH, "learned", "output_margin", "input_margin"],
+    wants: Wants {
+        all_roles: true,
+        evidence: true,
+        scores: &[DEPTH, "learned", "output_margin", "input_margin"],
+        ..Wants::SCORES
+    },
     run: answer::run,
     again: None,
 };

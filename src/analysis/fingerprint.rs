@@ -19,7 +19,7 @@ use rayon::prelude::*;
 
 use super::bias::{Moments, Side, sides, why_not};
 use super::means::SignedRuns;
-use super::{Analysis, Answer, Input, Options};
+use super::{Analysis, Answer, Input, Options, Wants};
 use crate::Result;
 use crate::random::Key;
 use logistic::Logistic;
@@ -33,8 +33,7 @@ pub static ANALYSIS: Analysis = Analysis {
     tab: Some(('8', "Fingerprint")),
     compares: true,
     takes: &["--draws", "--seed"],
-    also: &[],
-    reads: &[],
+    wants: Wants::SCORES,
     run,
     again: None,
 };

@@ -27,17 +27,19 @@ pub struct RankInterval {
 }
 
 /// Every example's rank and interval. In a draw an example can be without a value (where few runs have one): such draws
-/// don't count for it.
+/// don't count for it, and the ranks of the others are stretched to as many as are ranked over all runs.
 pub fn rank_intervals(score: &SignedRuns, draws: usize, seed: u64, level: f64) -> Vec<RankInterval> {
     let all: Vec<usize> = (0..score.runs()).collect();
     let ranks = ranks_of(score, &all, &mut (Ranker::default(), Vec::new()));
     if score.runs() < 2 {
         return ranks.into_iter().map(|rank| RankInterval { rank, low: f32::NAN, high: f32::NAN }).collect();
     }
-    let drawn: Vec<Vec<f32>> = (0..draws)
-        .into_par_iter()
-        .map_init(Default::default, |memory, draw| ranks_of(score, &resample(score.runs(), seed, draw), memory))
-        .collect();
+    let ranked = count(&ranks);
+    let one = |memory: &mut (Ranker, Vec<f64>), draw| {
+        let drawn = ranks_of(score, &resample(score.runs(), seed, draw), memory);
+        stretched(drawn, ranked)
+    };
+    let drawn: Vec<Vec<f32>> = (0..draws).into_par_iter().map_init(Default::default, one).collect();
     let interval = |(example, rank): (usize, &f32)| {
         let mut ranks: Vec<f64> = drawn
             .iter()
@@ -50,6 +52,22 @@ pub fn rank_intervals(score: &SignedRuns, draws: usize, seed: u64, level: f64) -
         RankInterval { rank: *rank, low, high }
     };
     ranks.par_iter().enumerate().with_min_len(BLOCK).map(interval).collect()
+}
+
+fn count(ranks: &[f32]) -> usize {
+    ranks.iter().filter(|rank| !rank.is_nan()).count()
+}
+
+/// The ranks at the same shares of `ranked` examples.
+fn stretched(mut ranks: Vec<f32>, ranked: usize) -> Vec<f32> {
+    let there = count(&ranks);
+    if there != ranked && there > 0 {
+        let scale = ranked as f32 / there as f32;
+        for rank in &mut ranks {
+            *rank = (*rank - 0.5) * scale + 0.5;
+        }
+    }
+    ranks
 }
 
 /// As many runs as there are, drawn with replacement: the same for every score.
@@ -82,6 +100,18 @@ mod tests {
         let inside = all.iter().filter(|of| of.low <= of.rank && of.rank <= of.high).count();
         assert!(inside >= 55, "{inside} of 60");
         assert!(all.iter().all(|of| of.low >= 1.0 && of.high <= 60.0));
+    }
+
+    #[test]
+    fn an_example_that_is_always_the_hardest_keeps_its_rank_where_others_are_missing() {
+        let mut model = with_runs(&model("a"), 3);
+        // Each run lacks a tenth of the examples, as with hold-outs.
+        for (run, mut row) in model.scores[0].values.outer_iter_mut().enumerate() {
+            row.iter_mut().skip(run).step_by(10).for_each(|value| *value = f32::NAN);
+            row[59] = 100.0;
+        }
+        let all = rank_intervals(&SignedRuns::new(&model.scores[0]), 100, 0, 0.9);
+        assert!(all[59].rank > 59.9 && all[59].low > 59.4 && all[59].high < 60.1, "{:?}", all[59]);
     }
 
     #[test]

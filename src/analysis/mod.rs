@@ -67,29 +67,30 @@ pub struct Analysis {
     pub compares: bool,
     /// The options beyond models, scores and role that it has a use for.
     pub takes: &'static [&'static str],
-    /// What it is given beside the scores of the role that is asked for.
-    pub also: &'static [Also],
-    /// The scores that it reads, by their names without settings; empty: all of them. Others are not loaded.
-    pub reads: &'static [&'static str],
+    /// What it looks at beside the scores of one role.
+    pub wants: Wants,
     /// Answers it.
     pub run: fn(&Input, &Options) -> Result<Answer>,
     /// Answers it again and again, and keeps what is slow; none where nothing is.
     pub again: Option<fn() -> Box<dyn Again>>,
 }
 
-/// What an analysis can be given beside the scores of the role that is asked for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Also {
-    /// The scores for training examples.
-    Train,
-    /// The scores for held-out examples, where the study has some.
-    Val,
-    /// The scores for test examples.
-    Test,
-    /// People's verdicts.
-    Verdicts,
+/// What an analysis looks at beside the scores of the role that is asked for; the rest is not loaded.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub struct Wants {
+    /// The scores of every role, as models of their own with the same label.
+    pub all_roles: bool,
+    /// People's verdicts, in each model's cohort.
+    pub verdicts: bool,
     /// What runs left beside their scores: probes, and how training went.
-    Evidence,
+    pub evidence: bool,
+    /// The scores that it reads, by their names without settings; empty: all of them.
+    pub scores: &'static [&'static str],
+}
+
+impl Wants {
+    /// The scores of one role.
+    pub const SCORES: Self = Self { all_roles: false, verdicts: false, evidence: false, scores: &[] };
 }
 
 /// What an analysis is given: the caller has left out replicates that are unfinished or non-finite.

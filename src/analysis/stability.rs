@@ -19,7 +19,7 @@ use rayon::prelude::*;
 use self::draws::{Change, Comparer};
 use super::again::{Memory, key};
 use super::means::{self, SignedRuns};
-use super::{Again, Analysis, Answer, Input, ModelScores, Options, select};
+use super::{Again, Analysis, Answer, Input, ModelScores, Options, Wants, select};
 use crate::Result;
 
 pub use answer::{add_measures, answer, curves};
@@ -31,8 +31,7 @@ pub static ANALYSIS: Analysis = Analysis {
     tab: Some(('4', "Stability")),
     compares: false,
     takes: &["--draws", "--seed", "--threshold", "--target"],
-    also: &[],
-    reads: &[],
+    wants: Wants::SCORES,
     run,
     again: Some(|| Box::new(Kept::default())),
 };

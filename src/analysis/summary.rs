@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::{Analysis, Answer, Cell, Input, ModelScores, Options, ScoreRuns, Table, select};
+use super::{Analysis, Answer, Cell, Input, ModelScores, Options, ScoreRuns, Table, Wants, select};
 use crate::Result;
 
 /// The registry's line.
@@ -12,8 +12,7 @@ pub static ANALYSIS: Analysis = Analysis {
     tab: None,
     compares: false,
     takes: &[],
-    also: &[],
-    reads: &[],
+    wants: Wants::SCORES,
     run,
     again: None,
 };

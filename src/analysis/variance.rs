@@ -17,7 +17,7 @@ use super::means::{self, SignedRuns};
 use super::quantile::{mean, quantile};
 use super::rank::{Ranker, Ranks};
 use super::table::significant;
-use super::{Again, Analysis, Answer, Cell, Figure, Input, ModelScores, Options, Table, select};
+use super::{Again, Analysis, Answer, Cell, Figure, Input, ModelScores, Options, Table, Wants, select};
 use crate::Result;
 
 /// The registry's line.
@@ -27,8 +27,7 @@ pub static ANALYSIS: Analysis = Analysis {
     tab: Some(('3', "Variance")),
     compares: false,
     takes: &[],
-    also: &[],
-    reads: &[],
+    wants: Wants::SCORES,
     run,
     again: Some(|| Box::new(Kept::default())),
 };

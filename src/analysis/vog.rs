@@ -24,7 +24,7 @@ mod figures;
 mod noise;
 mod steadiness;
 
-use super::{Also, Analysis, Answer, Input, ModelScores, Options, ScoreRuns, select};
+use super::{Analysis, Answer, Input, ModelScores, Options, ScoreRuns, Wants, select};
 use crate::{Error, Result};
 
 pub use classes::ClassMeans;
@@ -39,8 +39,7 @@ pub static ANALYSIS: Analysis = Analysis {
     tab: Some(('9', "Depth·VoG")),
     compares: true,
     takes: &[],
-    also: &[Also::Test, Also::Train],
-    reads: &[],
+    wants: Wants { all_roles: true, scores: &["vog", "input_margin"], ..Wants::SCORES },
     run,
     again: None,
 };

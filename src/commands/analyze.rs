@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::{Exit, print};
 use crate::analysis::summary::Replicates;
-use crate::analysis::{self, Also, Analysis, Answer, Cohort, Evidence, Input, ModelScores, Options, Reviewed};
+use crate::analysis::{self, Analysis, Answer, Cohort, Evidence, Input, ModelScores, Options, Reviewed, Wants};
 use crate::data::{Examples, Role};
 use crate::error::nearest;
 use crate::results::evidence::{FolderEvidence, Source};
@@ -19,6 +19,9 @@ use crate::train::board::ReplicateView;
 use crate::train::ensembles::Ensembles;
 use crate::{Error, Result, cli};
 
+/// Every role, for analyses that look at all of them.
+const ROLES: [Role; 3] = [Role::Train, Role::Val, Role::Test];
+
 /// Runs the command.
 ///
 /// # Errors
@@ -31,10 +34,10 @@ pub fn analyze(options: &cli::Analyze) -> Result<Exit> {
         cli::Role::Test => Role::Test,
     };
     let choices = choices(options, analysis, role)?;
-    let mut gathered = Gathered { wanted: options.scores.clone(), ..Gathered::default() };
-    let study = gathered.add(&options.dir, false, role, analysis)?;
+    let mut gathered = Gathered { wanted: options.scores.clone(), wants: analysis.wants, ..Gathered::default() };
+    let study = gathered.add(&options.dir, false, role)?;
     for further in &options.with {
-        gathered.add(further, true, role, analysis)?;
+        gathered.add(further, true, role)?;
     }
     gathered.keep(&options.models)?;
     let mut answer = (analysis.run)(&gathered.of(""), &choices)?;
@@ -101,6 +104,8 @@ pub(super) struct Gathered {
     left_out: Vec<LeftOut>,
     /// The scores that are asked for; none: all.
     wanted: Vec<String>,
+    /// What the analysis looks at.
+    wants: Wants,
     /// What could not be read.
     warnings: Vec<String>,
     /// What the runs left beside their scores, where the analysis is given it.
@@ -122,7 +127,7 @@ impl Gathered {
     }
 
     /// Adds a study's models, `beside` others with its name in front of theirs; gives the study's name.
-    fn add(&mut self, dir: &Path, beside: bool, role: Role, analysis: &Analysis) -> Result<String> {
+    fn add(&mut self, dir: &Path, beside: bool, role: Role) -> Result<String> {
         let folder = StudyFolder::open(dir)?;
         let plan = folder.plan()?;
         let examples = results::examples(&folder)?;
@@ -133,11 +138,10 @@ impl Gathered {
         }
         let name = plan.config.name.clone();
         let study = Study { views: &views, ensembles: &ensembles };
-        let (reviews, problem) = reviews(&folder, analysis);
+        let (reviews, problem) = reviews(&folder, self.wants);
         self.warnings.extend(problem);
-        let roles = roles(analysis, role);
         let (mut models, mut replicates) =
-            gather(study, &plan, &examples, (&roles, &reviews), (analysis.reads, &self.wanted));
+            gather(study, &plan, &examples, (self.wants, role), (&self.wanted, &reviews));
         for model in &mut replicates {
             model.parameters = parameters(&folder, &views, &model.model);
         }
@@ -150,7 +154,7 @@ impl Gathered {
                 *label = beside_others(&name, label);
             }
         }
-        if analysis.also.contains(&Also::Evidence) {
+        if self.wants.evidence {
             let source = Arc::new(Source { folder, plan, examples });
             for label in &own {
                 let known_as = if beside { beside_others(&name, label) } else { label.clone() };
@@ -191,20 +195,14 @@ fn part<T>(all: &[T], holds: impl Fn(&T) -> bool) -> &[T] {
     all.chunk_by(|a, b| holds(a) == holds(b)).find(|chunk| chunk.first().is_some_and(&holds)).unwrap_or(&[])
 }
 
-/// The role that is asked for, then those that the analysis needs beside it.
-fn roles(analysis: &Analysis, role: Role) -> Vec<Role> {
-    let beside = analysis.also.iter().filter_map(|also| match also {
-        Also::Train => Some(Role::Train),
-        Also::Val => Some(Role::Val),
-        Also::Test => Some(Role::Test),
-        Also::Verdicts | Also::Evidence => None,
-    });
-    std::iter::once(role).chain(beside.filter(|other| *other != role)).collect()
+/// The roles whose scores an analysis is given.
+fn roles(wants: Wants, asked: &Role) -> &[Role] {
+    if wants.all_roles { &ROLES } else { std::slice::from_ref(asked) }
 }
 
 /// People's verdicts, where the analysis has a use for them, or why they cannot be read.
-fn reviews(folder: &StudyFolder, analysis: &Analysis) -> (Vec<Reviewed>, Option<String>) {
-    if !analysis.also.contains(&Also::Verdicts) {
+fn reviews(folder: &StudyFolder, wants: Wants) -> (Vec<Reviewed>, Option<String>) {
+    if !wants.verdicts {
         return (Vec::new(), None);
     }
     let reviewed = |review: Review| {
@@ -222,34 +220,28 @@ fn beside_others(study: &str, label: &str) -> String {
     format!("{study}/{label}")
 }
 
-/// Every model's scores of some roles, and how its replicates went; what is asked for by name is there, with values or without.
+/// Every model's scores of the roles that an analysis wants, and how its replicates went; what is asked for by name is there, with values or without.
 fn gather(
     study: Study<'_>,
     plan: &Plan,
     examples: &Examples,
-    (roles, reviews): (&[Role], &[Reviewed]),
-    (reads, wanted): (&[&str], &[String]),
+    (wants, role): (Wants, Role),
+    (wanted, reviews): (&[String], &[Reviewed]),
 ) -> (Vec<ModelScores>, Vec<Replicates>) {
     let labels = plan.labels();
     let mut models = Vec::new();
-    for (place, role) in roles.iter().enumerate() {
-        // Nobody asked for the roles that stand beside: one that no example has is no part of the answer.
-        if place > 0 && study.views.iter().all(|view| !view.roles.contains(role)) {
-            continue;
-        }
+    for role in roles(wants, &role) {
         let cohort = Arc::new(Cohort { reviews: reviews.to_vec(), ..cohort(examples, *role) });
-        let scores = |label: &String| ModelScores {
-            cohort: cohort.clone(),
-            ..results::model_scores(study, &plan.scores, label, *role, examples.train)
-        };
-        models.extend(labels.iter().map(scores));
-    }
-    for model in &mut models {
-        drop_foreign(plan, model, wanted);
-        model.scores.retain(|score| {
-            let base = analysis::select::base(&score.name);
-            reads.is_empty() || reads.contains(&base) || wanted.contains(&score.name)
-        });
+        for label in &labels {
+            let mut model = results::model_scores(study, &plan.scores, label, *role, examples.train);
+            model.cohort = cohort.clone();
+            drop_foreign(plan, &mut model, wanted);
+            model.scores.retain(|score| {
+                let base = analysis::select::base(&score.name);
+                wants.scores.is_empty() || wants.scores.contains(&base) || wanted.contains(&score.name)
+            });
+            models.push(model);
+        }
     }
     (models, labels.iter().map(|label| counts(study.views, plan, label)).collect())
 }
@@ -308,7 +300,7 @@ fn counts(views: &[ReplicateView], plan: &Plan, label: &str) -> Replicates {
 
 /// The summary of a study that is at hand.
 pub fn summary(study: Study<'_>, plan: &Plan, examples: &Examples) -> Answer {
-    let (models, replicates) = gather(study, plan, examples, (&[Role::Train], &[]), (&[], &[]));
+    let (models, replicates) = gather(study, plan, examples, (Wants::SCORES, Role::Train), (&[], &[]));
     let input = Input { models: &models, replicates: &replicates, evidence: None };
     answered(&analysis::summary::ANALYSIS, &input)
 }
@@ -322,15 +314,14 @@ pub(super) fn gather_all(
     analysis: &Analysis,
     role: Role,
 ) -> Gathered {
-    let (reviews, problem) = reviews(folder, analysis);
-    let roles = roles(analysis, role);
-    let (mut models, mut replicates) = gather(study, plan, examples, (&roles, &reviews), (analysis.reads, &[]));
+    let (reviews, problem) = reviews(folder, analysis.wants);
+    let (mut models, mut replicates) = gather(study, plan, examples, (analysis.wants, role), (&[], &reviews));
     // What is of one model stands together.
     models.sort_by_key(|model| replicates.iter().position(|other| other.model == model.model));
     for model in &mut replicates {
         model.parameters = parameters(folder, study.views, &model.model);
     }
-    let evidence = analysis.also.contains(&Also::Evidence).then(|| {
+    let evidence = analysis.wants.evidence.then(|| {
         let source = Arc::new(Source { folder: folder.clone(), plan: plan.clone(), examples: examples.clone() });
         let mut evidence = FolderEvidence::default();
         plan.labels().iter().for_each(|label| evidence.add(label, &source, label));

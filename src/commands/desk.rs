@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::analyze::{self, Gathered};
-use crate::analysis::{Again, Also, Analysis, Answer, Input, ModelScores, Options};
+use crate::analysis::{Again, Analysis, Answer, Input, ModelScores, Options, Wants};
 use crate::data::{Examples, Role};
 use crate::results::Study;
 use crate::store::folder::StudyFolder;
@@ -28,7 +28,7 @@ struct Kept {
     /// The runs.
     of: Vec<ReplicateId>,
     /// By the role that is asked for, and what else an analysis is given.
-    gathered: HashMap<(String, &'static [Also]), Gathered>,
+    gathered: HashMap<(String, Wants), Gathered>,
     /// By analysis, role and model (all: empty).
     again: HashMap<(&'static str, String, String), Box<dyn Again>>,
 }
@@ -55,8 +55,8 @@ impl Desk {
             *kept = Kept { of, ..Kept::default() };
         }
         let Kept { gathered, again, .. } = &mut *kept;
-        let key = (options.role.clone(), analysis.also);
-        if analysis.also.contains(&Also::Verdicts) {
+        let key = (options.role.clone(), analysis.wants);
+        if analysis.wants.verdicts {
             // People say more while the runs stay the same.
             gathered.remove(&key);
         }

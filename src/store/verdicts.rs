@@ -93,7 +93,9 @@ mod tests {
             wrong.clone(),
             said(4, None, "ann"),
         ];
-        words.iter().for_each(|word| add(study.path(), word).unwrap());
+        for word in &words {
+            add(study.path(), word).unwrap();
+        }
         assert_eq!(read(study.path()).unwrap(), [wrong, said(9, Some(Verdict::Ambiguous), "bob")]);
         assert_eq!(std::fs::read_to_string(path(study.path())).unwrap().lines().count(), 5, "nothing is forgotten");
     }

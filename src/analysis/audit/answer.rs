@@ -1,5 +1,7 @@
 //! What does the audit say? A sentence, tables, bars with chance, curves, pictures of what was found and missed.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Value, json};
 
 use super::review::{self, Review};
@@ -99,11 +101,14 @@ fn lacks(part: &Part) -> Vec<String> {
             "{model}: corner types are left out: they need the score prediction_depth with [data] holdout, for depths in both roles"
         ));
     }
+    let mut without: BTreeMap<usize, Vec<&str>> = BTreeMap::new();
     for one in part.found.iter().filter(|one| one.left_out > 0) {
-        lacks.push(format!(
-            "{model}: {} examples without a value of {} are left out of it",
-            one.left_out, one.ranking.name
-        ));
+        without.entry(one.left_out).or_default().push(&one.ranking.name);
+    }
+    let counts: Vec<String> =
+        without.iter().map(|(count, scores)| format!("{count} of {}", scores.join(", "))).collect();
+    if !counts.is_empty() {
+        lacks.push(format!("{model}: examples without a value are left out: {}", counts.join("; ")));
     }
     lacks
 }
@@ -205,13 +210,13 @@ fn figures(part: &Part, options: &Options) -> Vec<Figure> {
     vec![
         bars(
             |one| (one.found.auroc, one.intervals[0]),
-            format!("{model}: AUROC of finding changed labels ({notes})"),
+            format!("AUROC of changed labels · {model} ({notes})"),
             "AUROC",
             0.5,
         ),
         bars(
             |one| (one.found.average_precision, one.intervals[1]),
-            format!("{model}: average precision of finding changed labels ({notes})"),
+            format!("Average precision · {model} ({notes})"),
             "average precision",
             chance,
         ),
@@ -244,7 +249,7 @@ fn receiver(part: &Part) -> Figure {
     };
     let chance = curve("chance".to_owned(), vec![(0.0, 0.0), (1.0, 1.0)]);
     Figure::Curves {
-        title: format!("{}: receiver operating characteristic (the best {CURVES} and the worst)", part.model.model),
+        title: format!("Receiver operating curves · {} (the best {CURVES} and the worst)", part.model.model),
         x: "share of unchanged labels passed".to_owned(),
         y: "share of changed labels found".to_owned(),
         curves: telling(&part.found).map(of).chain([chance]).collect(),
@@ -258,7 +263,7 @@ fn precision_recall(part: &Part, chance: f64) -> Figure {
         curve(format!("{} {}", one.ranking.name, significant(one.found.average_precision)), points)
     };
     Figure::Curves {
-        title: format!("{}: precision and recall (the best {CURVES} and the worst)", part.model.model),
+        title: format!("Precision and recall · {} (the best {CURVES} and the worst)", part.model.model),
         x: "recall".to_owned(),
         y: "precision".to_owned(),
         curves: telling(&part.found).map(of).collect(),
@@ -274,10 +279,10 @@ fn pictures(part: &Part) -> Figure {
     let picture = |(place, (column, changed)): (usize, &(usize, bool))| {
         let label = review::label(part.model, *column);
         let truth = review::truth(part.model, *column).filter(|_| *changed);
-        let truth = truth.map_or_else(String::new, |truth| format!(", truly {truth}"));
+        let truth = truth.map_or_else(String::new, |truth| format!(" ({truth})"));
         Picture {
             example: part.model.cohort.id(*column),
-            caption: format!("rank {}: {label}{truth}", place + 1),
+            caption: format!("{label}{truth} · rank {}", place + 1),
             bars: Vec::new(),
         }
     };
@@ -287,12 +292,12 @@ fn pictures(part: &Part) -> Figure {
     let taken: Vec<Picture> = numbered().filter(of(false)).take(PICTURES).map(picture).collect();
     let missed: Vec<Picture> = numbered().rev().filter(of(true)).take(PICTURES).map(picture).collect();
     let rows = [
-        ("found: changed, and hardest", found),
-        ("not changed, and hardest", taken),
-        ("missed: changed, and easiest", missed),
+        ("found: changed labels at the hard end (true class)", found),
+        ("unchanged labels at the hard end", taken),
+        ("missed: changed labels at the easy end (true class)", missed),
     ];
     Figure::Pictures {
-        title: format!("{}: what {} finds and misses", part.model.model, best.ranking.name),
+        title: format!("Found and missed by {} · {}", best.ranking.name, part.model.model),
         rows: rows.into_iter().map(|(name, pictures)| (name.to_owned(), pictures)).collect(),
     }
 }

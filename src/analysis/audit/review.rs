@@ -49,7 +49,7 @@ impl Review {
     pub(super) fn new(
         model: &ModelScores,
         places: &[usize],
-        corners: Option<Vec<Option<Corner>>>,
+        corners: Option<&[Option<Corner>]>,
         options: &Options,
     ) -> Option<Self> {
         let usable = || {
@@ -70,7 +70,7 @@ impl Review {
             column,
             rank: [ranks[column].rank, ranks[column].high, ranks[column].low].map(from_hardest),
             believed: believed(model, column),
-            corner: corners.as_ref().and_then(|corners| corners.get(column).copied().flatten()),
+            corner: corners.and_then(|corners| corners.get(column).copied().flatten()),
             verdicts: said.get(&model.cohort.id(column)).cloned().unwrap_or_default(),
         };
         Some(Self {
@@ -83,13 +83,14 @@ impl Review {
 
     pub(super) fn table(&self, model: &ModelScores, options: &Options) -> Table {
         let known = !model.cohort.true_labels.is_empty();
-        let mut columns = vec!["rank", "90 % low", "90 % high", "id", "label"];
+        let mut columns = vec!["rank", "90 % from", "to", "id", "label"];
         columns.extend(known.then_some("truly"));
         columns.extend(["believed", "by runs"]);
         columns.extend(self.corners.then_some("corner type"));
         columns.push("verdict");
         let row = |row: &Row| {
-            let mut cells: Vec<Cell> = row.rank.map(Cell::Number).to_vec();
+            let place = |rank: f64| if rank.is_nan() { Cell::Number(rank) } else { Cell::Count(rank.round() as u64) };
+            let mut cells: Vec<Cell> = row.rank.map(place).to_vec();
             cells.push(Cell::Text(model.cohort.id(row.column).to_string()));
             cells.push(Cell::Text(label(model, row.column)));
             if known {
@@ -125,7 +126,7 @@ impl Review {
         };
         let first = self.rows.get(..(rows * columns).min(self.rows.len())).unwrap_or_default();
         Figure::Pictures {
-            title: format!("To review first: the hardest by {} (label → believed, runs that say so)", self.score),
+            title: format!("To review first by {} · {} (label → believed, runs that say so)", self.score, model.model),
             rows: first.chunks(columns).enumerate().map(row).collect(),
         }
     }

@@ -6,6 +6,9 @@ use super::super::quantile::{mean, middle};
 use super::super::table::significant;
 use super::{BatchPair, DECILES, Deciles, OfModel, Shuffled};
 
+/// Variants whose bands are shown.
+const BANDS: usize = 2;
+
 pub(super) fn of_model(of: &OfModel) -> Vec<Figure> {
     let some = |is_there: bool, figure: fn(&OfModel) -> Figure| is_there.then(|| figure(of));
     let mut figures: Vec<Figure> =
@@ -22,19 +25,19 @@ fn tenths() -> Vec<f64> {
 }
 
 fn deciles(of: &OfModel) -> Figure {
+    // Bands of many variants would hide each other and the curves.
+    let has_bands = of.deciles.len() <= BANDS && of.runs > 1;
+    let ends = |deciles: &Deciles| (0..DECILES).map(|tenth| middle(&deciles.of(tenth), 1.0)).collect();
     let curve = |deciles: &Deciles| Curve {
         name: deciles.variant.clone(),
         x: tenths(),
         y: deciles.means().to_vec(),
-        band: if deciles.runs.len() > 1 {
-            (0..DECILES).map(|tenth| middle(&deciles.of(tenth), 1.0)).collect()
-        } else {
-            vec![]
-        },
+        band: if has_bands { ends(deciles) } else { Vec::new() },
     };
+    let bands = if has_bands { "; bands: lowest and highest" } else { "" };
     let overall = of.deciles.first().map_or(f64::NAN, |deciles| mean(&deciles.overall));
     Figure::Curves {
-        title: format!("{}: test error by decile of vog (bands: lowest and highest of {} runs)", of.model, of.runs),
+        title: format!("Test error by decile · {} (mean of {} runs{bands})", of.model, of.runs),
         x: "decile, lowest vog first".to_owned(),
         y: "test error".to_owned(),
         curves: of.deciles.iter().map(curve).collect(),
@@ -53,7 +56,7 @@ fn ends(of: &OfModel) -> Figure {
     });
     let overall = of.deciles.first().map_or(f64::NAN, |deciles| mean(&deciles.overall));
     Figure::Bars {
-        title: format!("{}: test error at both ends of vog (lowest and highest of {} runs)", of.model, of.runs),
+        title: format!("Test error at both ends · {} (lowest and highest of {} runs)", of.model, of.runs),
         unit: "test error".to_owned(),
         bars: bars.collect(),
         lines: vec![Line { name: "all".to_owned(), at: overall }],
@@ -69,9 +72,9 @@ fn classes(of: &OfModel, classes: &super::ClassMeans) -> Figure {
     };
     Figure::Scatter {
         title: format!(
-            "{}: classes by {} (Pearson {}, p {}, Spearman {})",
-            of.model,
+            "Classes by {} · {} (Pearson {}, p {}, Spearman {})",
             classes.variant,
+            of.model,
             significant(classes.pearson),
             significant(classes.p),
             significant(classes.spearman)
@@ -95,7 +98,7 @@ fn shuffled(of: &OfModel) -> Figure {
         })
     });
     Figure::Bars {
-        title: format!("{}: changed labels against the rest (90 % intervals of the means)", of.model),
+        title: format!("Changed labels, the rest · {} (90 % intervals of the means)", of.model),
         unit: "mean vog of training examples".to_owned(),
         bars: bars.collect(),
         lines: Vec::new(),
@@ -110,10 +113,7 @@ fn steadiness(of: &OfModel) -> Figure {
         examples: Vec::new(),
     };
     Figure::Bars {
-        title: format!(
-            "{}: do two initialisations rank alike? (lowest and highest pair of {} runs)",
-            of.model, of.runs
-        ),
+        title: format!("Two initialisations · {} (Spearman; lowest and highest pair of {} runs)", of.model, of.runs),
         unit: "Spearman between runs".to_owned(),
         bars: of.steadiness.iter().map(bar).collect(),
         lines: Vec::new(),
@@ -128,7 +128,7 @@ fn boundary(of: &OfModel) -> Figure {
         band: Vec::new(),
     };
     Figure::Curves {
-        title: format!("{}: vog by distance to the learned boundary (mean of {} runs; Spearman)", of.model, of.runs),
+        title: format!("Distance to the boundary · {} (mean of {} runs; Spearman)", of.model, of.runs),
         x: "tenth by distance, nearest first".to_owned(),
         y: "mean vog".to_owned(),
         curves: of.boundary.iter().map(curve).collect(),
@@ -147,7 +147,7 @@ pub(super) fn batches(pairs: &[BatchPair]) -> Figure {
         }
     };
     Figure::Bars {
-        title: "Do batch sizes rank alike? (means over the runs)".to_owned(),
+        title: "Batch sizes (Spearman of the means over the runs)".to_owned(),
         unit: "Spearman".to_owned(),
         bars: pairs.iter().map(bar).collect(),
         lines: Vec::new(),

@@ -3,7 +3,6 @@
 use crossterm::event::KeyCode;
 
 use super::{App, Effect, Overlay};
-use crate::analysis::Also;
 use crate::data::Verdict;
 use crate::store::verdicts::{self, Review};
 use crate::tui::keeper::Kept;
@@ -76,7 +75,7 @@ impl App {
 
     /// Answers that tell of verdicts are worked out anew when their tab is open next.
     fn ask_again_for_verdicts(&mut self) {
-        let tells = |name: &str| answer::analysis(name).is_some_and(|analysis| analysis.also.contains(&Also::Verdicts));
+        let tells = |name: &str| answer::analysis(name).is_some_and(|analysis| analysis.wants.verdicts);
         for (_, known) in self.answers.known.iter_mut().filter(|((name, _), _)| tells(name)) {
             known.finished = usize::MAX;
         }

@@ -40,15 +40,15 @@ pub fn signed(
         let style = if place == selected { theme.accent() } else { theme.text() };
         line(buf, area.x, y, names, Line::styled(format::fit(&bar.name, usize::from(names)), style));
         line_right(buf, area.x + names + NUMBER, y, NUMBER, format::number(bar.value));
-        for level in levels.iter().filter(|level| level.at.is_finite()) {
-            line(buf, column(level.at), y, 1, Line::styled("┊", theme.attention()));
-        }
         if bar.value.is_finite() {
             let (from, to) = (column(bar.value.min(0.0)), column(bar.value.max(0.0)));
             let colour = theme.signed((bar.value / span).clamp(-1.0, 1.0) * 0.9);
             let plain = if place == selected { theme.accent() } else { theme.model(0) };
             let colour = if low < 0.0 { ratatui::style::Style::new().fg(colour.bg.unwrap_or_default()) } else { plain };
             line(buf, from, y, to - from + 1, Line::styled("█".repeat(usize::from(to - from + 1)), colour));
+        }
+        for level in levels.iter().filter(|level| level.at.is_finite()) {
+            line(buf, column(level.at), y, 1, Line::styled("┊", theme.attention()));
         }
         if let Some((low, high)) = bar.interval.filter(|(low, high)| low.is_finite() && high.is_finite()) {
             line(buf, column(low), y, 1, Line::styled("├", theme.dim()));

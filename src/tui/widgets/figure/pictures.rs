@@ -13,6 +13,9 @@ use crate::tui::screen::{Target, View};
 use crate::tui::widgets::bars::bar;
 use crate::tui::widgets::{line, picture};
 
+/// Rows of a picture with its name and texts below which a caption has one line.
+const LOW: u16 = 7;
+
 /// Draws the rows one below the other, each picture as large as it fits.
 pub fn draw(app: &App, view: &mut View, buf: &mut Buffer, area: Rect, rows: &[(String, Vec<Picture>)], cursor: Cursor) {
     let height = area.height / rows.len().max(1) as u16;
@@ -20,6 +23,9 @@ pub fn draw(app: &App, view: &mut View, buf: &mut Buffer, area: Rect, rows: &[(S
         let top = area.y + place as u16 * height;
         line(buf, area.x, top, area.width, Line::styled(name.clone(), app.theme.strong()));
         let width = area.width / all.len().max(1) as u16;
+        // All pictures of a row are equally high.
+        let lines = all.iter().map(|one| caption(one, width.saturating_sub(1)).len()).max().unwrap_or(1) as u16;
+        let lines = if height >= LOW { lines } else { 1 };
         for (column, one) in all.iter().enumerate() {
             let cell = Rect {
                 x: area.x + column as u16 * width,
@@ -27,14 +33,24 @@ pub fn draw(app: &App, view: &mut View, buf: &mut Buffer, area: Rect, rows: &[(S
                 width: width.saturating_sub(1),
                 height: height.saturating_sub(1),
             };
-            draw_one(app, view, buf, cell, one, cursor == Cursor { row: place, column });
+            draw_one(app, view, buf, cell, (one, lines), cursor == Cursor { row: place, column });
         }
     }
 }
 
-fn draw_one(app: &App, view: &mut View, buf: &mut Buffer, area: Rect, one: &Picture, selected: bool) {
+/// The id and the caption, on two lines where one is too narrow.
+fn caption(one: &Picture, width: u16) -> Vec<String> {
+    let mut lines = format::wrap(&format!("#{} {}", one.example, one.caption), width.into());
+    if lines.len() > 2 {
+        let rest = lines.split_off(1).join(" ");
+        lines.push(format::fit(&rest, width.into()));
+    }
+    lines
+}
+
+fn draw_one(app: &App, view: &mut View, buf: &mut Buffer, area: Rect, (one, lines): (&Picture, u16), selected: bool) {
     let theme = app.theme;
-    let texts = 1 + one.bars.len() as u16;
+    let texts = lines + one.bars.len() as u16;
     let position = app.session.examples.ids.iter().position(|id| *id == one.example);
     let room = Rect { height: area.height.saturating_sub(texts), ..area };
     let mut below = area.y;
@@ -46,8 +62,12 @@ fn draw_one(app: &App, view: &mut View, buf: &mut Buffer, area: Rect, one: &Pict
         view.targets.push((area, Target::Example(position)));
     }
     let style = if selected { theme.accent() } else { theme.text() };
-    let caption = format::fit(&format!("#{} {}", one.example, one.caption), usize::from(area.width));
-    line(buf, area.x, below, area.width, Line::styled(caption, style));
+    let whole = format::fit(&format!("#{} {}", one.example, one.caption), usize::from(area.width));
+    let texts = if lines > 1 { caption(one, area.width) } else { vec![whole] };
+    for (y, text) in (below..area.bottom()).zip(texts) {
+        line(buf, area.x, y, area.width, Line::styled(text, style));
+    }
+    below += lines.saturating_sub(1);
     let most = one.bars.iter().map(|(_, value)| value.abs()).fold(f64::MIN_POSITIVE, f64::max);
     for (place, (_, value)) in one.bars.iter().enumerate() {
         let text = bar(value.abs() / most, area.width.saturating_sub(6));
