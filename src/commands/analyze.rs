@@ -1,6 +1,6 @@
 //! `analyze DIR [QUESTION]`: an analysis over one or several studies, as tables or JSON.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::{Exit, print};
@@ -31,15 +31,9 @@ pub fn analyze(options: &cli::Analyze) -> Result<Exit> {
         cli::Role::Test => Role::Test,
     };
     let choices = choices(options, analysis, role)?;
-    let mut gathered = Gathered { wanted: options.scores.clone(), ..Gathered::default() };
-    let study = gathered.add(&options.dir, false, role)?;
-    for further in &options.with {
-        gathered.add(further, true, role)?;
-    }
+    let (mut gathered, study) = Gathered::of(&options.dir, &options.with, role, &options.scores)?;
     gathered.keep(&options.models)?;
-    let input = Input { models: &gathered.models, replicates: &gathered.replicates };
-    let mut answer = (analysis.run)(&input, &choices)?;
-    answer.warnings.extend(gathered.left_out());
+    let answer = gathered.answer(analysis, &choices)?;
     if options.json {
         print(&format!("{:#}", answer.envelope(analysis.name, &study)))?;
     } else {
@@ -100,7 +94,7 @@ fn find(name: &str) -> Result<&'static Analysis> {
 
 /// The models of all studies that are looked at.
 #[derive(Default)]
-struct Gathered {
+pub(super) struct Gathered {
     models: Vec<ModelScores>,
     replicates: Vec<Replicates>,
     /// What was left out of them.
@@ -110,6 +104,29 @@ struct Gathered {
 }
 
 impl Gathered {
+    /// Those of a study and of further ones set beside it, with the first one's name.
+    pub(super) fn of(dir: &Path, with: &[PathBuf], role: Role, wanted: &[String]) -> Result<(Self, String)> {
+        let mut gathered = Self { wanted: wanted.to_vec(), ..Self::default() };
+        let study = gathered.add(dir, false, role)?;
+        for further in with {
+            gathered.add(further, true, role)?;
+        }
+        Ok((gathered, study))
+    }
+
+    /// What an analysis says of them, and of what was left out.
+    pub(super) fn answer(&self, analysis: &Analysis, options: &Options) -> Result<Answer> {
+        let input = Input { models: &self.models, replicates: &self.replicates };
+        let mut answer = (analysis.run)(&input, options)?;
+        answer.warnings.extend(self.left_out());
+        Ok(answer)
+    }
+
+    /// Every model's label with its finished and all its replicates.
+    pub(super) fn runs(&self) -> impl Iterator<Item = (&str, usize, usize)> {
+        self.replicates.iter().map(|model| (model.model.as_str(), model.finished, model.replicates))
+    }
+
     /// Adds a study's models, `beside` others with its name in front of theirs; gives the study's name.
     fn add(&mut self, dir: &Path, beside: bool, role: Role) -> Result<String> {
         let folder = StudyFolder::open(dir)?;

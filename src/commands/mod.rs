@@ -14,6 +14,7 @@ pub mod launch;
 pub mod logs;
 pub mod open;
 pub mod plan_text;
+pub mod report;
 pub mod run;
 pub mod screen;
 pub mod status;
