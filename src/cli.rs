@@ -88,6 +88,8 @@ pub enum Command {
     Ctl(Ctl),
     /// Answer a question about a study's scores.
     Analyze(Analyze),
+    /// Answer every question in one folder to take away: a page, figures, tables, numbers.
+    Report(Report),
     /// Write all that is known of every example into a file for other programs.
     Export(Export),
     /// Bring scores that were computed elsewhere into a study.
@@ -253,6 +255,33 @@ pub enum Role {
     Test,
 }
 
+/// Answer every question in one folder to take away: a page, figures, tables, numbers.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+report.html   everything in one page that needs no other file
+report.md     the same as text
+figures/      every figure as .svg, and a sheet per question as the paper sets them side by side
+tables/       every table as .csv, with all digits
+results/      the complete answers, as analyze --json prints them
+report.json, *.study.toml   what it was made with: versions, settings, runs
+
+Questions are asked of training examples with each one's own defaults. A report that is there
+is replaced as a whole; a folder with anything else is refused.
+
+Examples:
+  diffscope report my-study
+  diffscope report my-study --with other-study --out comparison")]
+pub struct Report {
+    /// The study's folder.
+    pub dir: PathBuf,
+    /// A further study, set beside it.
+    #[arg(long = "with", value_name = "DIR")]
+    pub with: Vec<PathBuf>,
+    /// The report's folder [default: DIR/report].
+    #[arg(long)]
+    pub out: Option<PathBuf>,
+}
+
 /// Write all that is known of every example into a file for other programs.
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -261,10 +290,11 @@ A row per example: training examples, then test examples (`role`). Its id, label
   MODEL/votes, /voters                how many of how many runs give it
   MODEL/SCORE/mean, /sd, /n           over the n runs that have a value; raw sign
   MODEL/SCORE/rank                    1 = hardest of its role; ties share their mean rank
-  MODEL/SCORE/rank_low, /rank_high    90 % interval of the rank, runs drawn with replacement (200 draws, seed 0)
+  MODEL/SCORE/rank_low, /rank_high    its 90 % interval: runs drawn with replacement, 200 draws, seed 0
   MODEL/SCORE/003                     with --per-run: the value of run 003
-Numbers of a training example are over the runs that trained on it; where runs hold examples out, columns with
-`/val/` are over those that held it out. Missing: empty in csv, null in parquet and jsonl, NaN or -1 in npz.
+Numbers of a training example are over the runs that trained on it; where runs hold examples out,
+columns with `/val/` are over those that held it out. What is missing is empty in csv, null in
+parquet and jsonl, NaN or -1 in npz.
 
 Examples:
   diffscope export my-study --format parquet

@@ -25,6 +25,7 @@ pub mod headless;
 pub mod models;
 pub mod nn;
 pub mod random;
+pub mod report;
 pub mod results;
 pub mod scores;
 pub mod store;

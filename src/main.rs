@@ -20,6 +20,7 @@ fn main() -> ExitCode {
         Some(Command::Status(options)) => commands::status::status(options),
         Some(Command::Ctl(options)) => commands::ctl::ctl(options),
         Some(Command::Analyze(options)) => commands::analyze::analyze(options),
+        Some(Command::Report(options)) => commands::report::report(options),
         Some(Command::Export(options)) => commands::export::export(options),
         Some(Command::Import(options)) => commands::import::import(options),
         Some(Command::Bench(options)) => commands::bench::bench(options),

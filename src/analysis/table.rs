@@ -37,7 +37,7 @@ impl Table {
 
 /// Cells as text, numbers filled up on the right so that their points stand below each other.
 fn aligned(cells: &[&Cell]) -> Vec<String> {
-    let texts: Vec<String> = cells.iter().map(|cell| shown(cell)).collect();
+    let texts: Vec<String> = cells.iter().map(|cell| cell.shown()).collect();
     let after_point = |text: &str| text.find('.').map_or(0, |point| text.len() - point);
     let numbers = || texts.iter().zip(cells).filter(|(_, cell)| !matches!(cell, Cell::Text(_)));
     let longest = numbers().map(|(text, _)| after_point(text)).max().unwrap_or(0);
@@ -48,11 +48,14 @@ fn aligned(cells: &[&Cell]) -> Vec<String> {
     texts.iter().zip(cells).map(fill).collect()
 }
 
-fn shown(cell: &Cell) -> String {
-    match cell {
-        Cell::Text(text) => text.clone(),
-        Cell::Number(number) => significant(*number),
-        Cell::Count(count) => count.to_string(),
+impl Cell {
+    /// What a reader sees of it.
+    pub fn shown(&self) -> String {
+        match self {
+            Self::Text(text) => text.clone(),
+            Self::Number(number) => significant(*number),
+            Self::Count(count) => count.to_string(),
+        }
     }
 }
 

@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::analyze::{self, Gathered};
+use super::gather::{self, Gathered};
 use crate::analysis::{Again, Analysis, Answer, Input, ModelScores, Options, Wants};
 use crate::data::{Examples, Role};
 use crate::results::Study;
@@ -78,7 +78,7 @@ impl Desk {
         let role = [Role::Train, Role::Val, Role::Test].into_iter().find(|known| known.name() == role);
         let study = Study { views, ensembles: &self.board.ensembles() };
         let role = role.unwrap_or(Role::Train);
-        analyze::gather_all(study, &self.folder, &self.plan, &self.examples, analysis, role)
+        gather::gather_all(study, &self.folder, &self.plan, &self.examples, analysis, role)
     }
 }
 

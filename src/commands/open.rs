@@ -77,7 +77,7 @@ pub fn open(options: &cli::Open, look: &cli::Screen) -> Result<Exit> {
 }
 
 /// The study's data, where they are or where they lie now; they must be the same ones.
-fn dataset_of(record: &StudyRecord, moved: Option<&Path>) -> Result<Dataset> {
+pub(super) fn dataset_of(record: &StudyRecord, moved: Option<&Path>) -> Result<Dataset> {
     if record.config.is_imported() {
         return Err(Error::Usage("imported scores come without them".into()));
     }

@@ -37,7 +37,7 @@ pub fn table<'a>(study: Study<'a>, plan: &Plan, examples: &'a Examples, per_run:
     Table { rows: examples.len(), columns, classes: examples.class_names.clone(), about }
 }
 
-fn column<'a>(name: impl Into<String>, values: Values<'a>) -> Column<'a> {
+fn column(name: impl Into<String>, values: Values<'_>) -> Column<'_> {
     Column { name: name.into(), values }
 }
 
@@ -135,7 +135,7 @@ impl<'a> Model<'a> {
         for role in side.roles() {
             all.count(&self.runs.predicted(*role), self.examples.class_names.len());
         }
-        let [class, votes, voters] = [all.class, all.votes, all.voters];
+        let [class, votes, voters] = [all.class, all.most, all.voters];
         if class.is_empty() {
             return;
         }
@@ -188,7 +188,7 @@ impl<'a> Model<'a> {
 #[derive(Debug, Default)]
 struct Votes {
     class: Vec<u16>,
-    votes: Vec<u16>,
+    most: Vec<u16>,
     voters: Vec<u16>,
 }
 
@@ -207,7 +207,7 @@ impl Votes {
             let most = votes.iter().copied().enumerate().rev().max_by_key(|(_, votes)| *votes);
             let (class, most) = most.filter(|(_, votes)| *votes > 0).unwrap_or((usize::from(UNSEEN), 0));
             self.class.push(class as u16);
-            self.votes.push(most);
+            self.most.push(most);
             self.voters.push(votes.iter().sum());
         }
     }
@@ -286,6 +286,6 @@ mod tests {
     fn votes_tie_to_the_lowest_class_and_who_had_another_role_does_not_vote() {
         let mut votes = Votes::default();
         votes.count(&array![[2, 0, UNSEEN], [1, 0, UNSEEN], [UNSEEN, 2, UNSEEN]], 3);
-        assert_eq!((votes.class, votes.votes, votes.voters), (vec![1, 0, UNSEEN], vec![1, 2, 0], vec![2, 3, 0]));
+        assert_eq!((votes.class, votes.most, votes.voters), (vec![1, 0, UNSEEN], vec![1, 2, 0], vec![2, 3, 0]));
     }
 }

@@ -26,6 +26,7 @@ mod nn_oracles;
 mod probes;
 mod program;
 mod recipes;
+mod report;
 mod room;
 mod score_passes;
 mod sharing;
