@@ -18,7 +18,6 @@ SCORES = {  # name in the table: (settings of training, of the data, scores, epo
     "vog (predicted, one moment)": ("", "", "vog = [{ every = 1, target = \"predicted\" }]", 2, 2),
     "input_margin": ("", "", "input_margin = {}", 1, 1),
     "output_margin": ("", "", "output_margin = {}", 1, 1),
-    "learned.final": ("", "", "learned = { against = \"final\" }", 1, 1),
     "prototypes": ("", "", "prototypes = {}", 1, 1),
     "self_prototypes": ("", "", "self_prototypes = {}", 1, 1),
     "holdout_retraining (a tenth, 1 epoch)": ("", "retrain = { fraction = 0.1, epochs = 1, lr = 0.01 }", "holdout_retraining = {}", 1, 1),

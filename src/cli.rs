@@ -285,7 +285,8 @@ pub struct Report {
 /// Write all that is known of every example into a file for other programs.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-A row per example: training examples, then test examples (`role`). Its id, labels, and for each model:
+A row per example: training examples, then test examples (`role`). Its id and labels; verdict/NAME, new_label/NAME and mark/NAME
+of each reviewer; and for each model:
   MODEL/believed, /believed_class     the class that most final networks give
   MODEL/votes, /voters                how many of how many runs give it
   MODEL/SCORE/mean, /sd, /n           over the n runs that have a value; raw sign

@@ -7,7 +7,7 @@ use super::{Exit, print};
 use crate::cli::ExportFormat;
 use crate::export::{Table, columns, csv, jsonl, npz, parquet};
 use crate::results::{self, Study};
-use crate::store::{StudyFolder, atomic};
+use crate::store::{StudyFolder, atomic, verdicts};
 use crate::train::ensembles::Ensembles;
 use crate::{Error, Result, cli};
 
@@ -20,7 +20,7 @@ pub fn export(options: &cli::Export) -> Result<Exit> {
     let (plan, examples) = (folder.plan()?, results::examples(&folder)?);
     let (views, ensembles) = (results::views(&folder, &plan, &examples), Ensembles::of(&folder, &plan, &examples));
     let study = Study { views: &views, ensembles: &ensembles };
-    let table = columns::table(study, &plan, &examples, options.per_run);
+    let table = columns::table(study, &plan, &examples, &verdicts::read(folder.path())?, options.per_run);
     let name = || options.dir.join(format!("export.{}", options.format.name()));
     let path = options.out.clone().unwrap_or_else(name);
     write(&table, options.format, &path)?;

@@ -1,6 +1,7 @@
 //! Which columns does a study have? Its examples, then what each model says of them.
 
 use std::borrow::Cow;
+use std::collections::{BTreeMap, HashMap};
 
 use ndarray::{Array2, Axis};
 use serde_json::json;
@@ -10,9 +11,10 @@ use crate::VERSION;
 use crate::analysis::intervals::{self, RankInterval, rank_intervals};
 use crate::analysis::means::SignedRuns;
 use crate::analysis::{ScoreRuns, UNSEEN};
-use crate::data::{Examples, Role};
+use crate::data::{Examples, Role, Verdict};
 use crate::results::{Runs, Study, score_runs};
 use crate::scores::{Harder, ScoreSpec};
+use crate::store::verdicts::Review;
 use crate::study::Plan;
 use crate::train::board::{LiveScores, ReplicateView};
 
@@ -22,8 +24,15 @@ const LEVEL: f64 = 0.9;
 const SEED: u64 = 0;
 
 /// The table of a study, over the runs that are finished and finite; `per_run` adds the value of each.
-pub fn table<'a>(study: Study<'a>, plan: &Plan, examples: &'a Examples, per_run: bool) -> Table<'a> {
+pub fn table<'a>(
+    study: Study<'a>,
+    plan: &Plan,
+    examples: &'a Examples,
+    reviews: &[Review],
+    per_run: bool,
+) -> Table<'a> {
     let mut columns = of_examples(examples);
+    columns.extend(verdicts(reviews, examples));
     let mut runs = serde_json::Map::new();
     for label in plan.labels() {
         let model = Model { runs: Runs::of(study.views, &label, examples.train), label, study, examples };
@@ -55,6 +64,34 @@ fn of_examples(examples: &Examples) -> Vec<Column<'_>> {
         columns.push(column(format!("{which}_class"), classes(Cow::Borrowed(labels), examples)));
     }
     columns
+}
+
+/// What people say: verdict, right label and mark of each reviewer; no columns where nobody says anything.
+fn verdicts<'a>(reviews: &[Review], examples: &Examples) -> Vec<Column<'a>> {
+    let positions: HashMap<u32, usize> = examples.ids.iter().copied().zip(0..).collect();
+    let mut of_reviewers: BTreeMap<&str, [Vec<u16>; 3]> = BTreeMap::new();
+    for review in reviews {
+        let Some(position) = positions.get(&review.id) else { continue };
+        let nothing = || [UNSEEN; 3].map(|missing| vec![missing; examples.len()]);
+        let said = of_reviewers.entry(&review.reviewer).or_insert_with(nothing);
+        let verdict = review.verdict.map(|verdict| verdict as u16);
+        let all = [verdict, review.new_label, Some(u16::from(review.mark))];
+        for (column, value) in said.iter_mut().zip(all) {
+            if let (Some(cell), Some(value)) = (column.get_mut(*position), value) {
+                *cell = value;
+            }
+        }
+    }
+    let words = Verdict::ALL.map(|verdict| verdict.word().to_owned()).to_vec();
+    let columns = of_reviewers.into_iter().flat_map(|(reviewer, [verdict, new_label, mark])| {
+        let said = Values::Words { of: verdict.into(), words: words.clone(), classes: false };
+        [
+            column(format!("verdict/{reviewer}"), said),
+            column(format!("new_label/{reviewer}"), Values::Whole(new_label.into())),
+            column(format!("mark/{reviewer}"), Values::Whole(mark.into())),
+        ]
+    });
+    columns.collect()
 }
 
 fn classes<'a>(of: Cow<'a, [u16]>, examples: &Examples) -> Values<'a> {

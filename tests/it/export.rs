@@ -1,6 +1,7 @@
 //! Does an exported file hold what the study folder says, whatever its format?
 
 use std::collections::HashMap;
+use std::io::Write;
 use std::path::Path;
 
 use candle_core::npy::NpzTensors;
@@ -88,6 +89,14 @@ fn every_format_holds_the_same_table_and_its_numbers_are_those_of_the_stored_sco
     let home = Home::new();
     let dir = home.dir("s");
     home.finish(&dir, 2, &HOLDOUT);
+    let id = StudyFolder::open(&dir).unwrap().examples().unwrap().ids[3];
+    for (verdict, new_label, reviewer) in [("mislabelled", "7", "ann"), ("fine", "null", "bob")] {
+        let line = format!(
+            r#"{{"id":{id},"verdict":"{verdict}","new_label":{new_label},"mark":true,"reviewer":"{reviewer}"}}"#
+        );
+        let mut file = std::fs::OpenOptions::new().append(true).create(true).open(dir.join("verdicts.jsonl")).unwrap();
+        writeln!(file, "{line}").unwrap();
+    }
     let said = export(&home, &dir, "csv", &["--per-run"]);
     assert!(said.contains("1200 examples") && said.contains("mlp-16x1 2, net 2"), "{said}");
     assert!(said.contains("200 draws, seed 0"), "{said}");
@@ -103,7 +112,10 @@ fn every_format_holds_the_same_table_and_its_numbers_are_those_of_the_stored_sco
     let path = home.path().join("deep/arrays.npz");
     export(&home, &dir, "npz", &["--per-run", "--out", &path.display().to_string()]);
     let npz = NpzTensors::new(&path).unwrap();
-    for (name, values) in csv.iter().filter(|(name, _)| !name.ends_with("class") && !name.ends_with("role")) {
+    for (name, values) in csv.iter().filter(|(name, _)| {
+        // Words are numbers there, whose names stand beside them.
+        !name.ends_with("class") && !name.ends_with("role") && !name.starts_with("verdict/")
+    }) {
         let array = npz.get(name).unwrap().unwrap();
         let whole = array.dtype().is_int();
         let array = array.to_dtype(candle_core::DType::F64).unwrap().to_vec1::<f64>().unwrap();
@@ -116,6 +128,10 @@ fn every_format_holds_the_same_table_and_its_numbers_are_those_of_the_stored_sco
         assert!(array.len() == values.len() && array.iter().zip(values).all(same), "{name}");
     }
     compare_with_stored(&dir, &csv);
+    let said = |name: &str| (csv[name][3].clone(), csv[name].iter().filter(|value| !value.is_null()).count());
+    assert_eq!(said("verdict/ann"), ("mislabelled".into(), 1));
+    assert_eq!((said("new_label/ann").0, said("new_label/bob")), (7.0.into(), (Value::Null, 0)));
+    assert_eq!((said("verdict/bob").0, said("mark/bob").0), ("fine".into(), 1.0.into()));
 }
 
 /// Means and counts, role by role, worked out from the replicates' own files.
