@@ -182,11 +182,11 @@ fn layers(found: &Found) -> Option<Table> {
 
 fn course(found: &Found) -> Option<Table> {
     let layers = found.layers.as_ref()?;
-    let splits: Vec<Vec<(u32, (f64, f64, f64))>> =
-        (0..layers.splits.len()).map(|split| layers.epoch_means(split)).collect();
+    let splits: Vec<Vec<f64>> = (0..layers.splits.len())
+        .map(|split| layers.epoch_means(split).into_iter().map(|(_, (mean, ..))| mean).collect())
+        .collect();
     let row = |(place, epoch): (usize, &u32)| {
-        let mean = |split: &Vec<(u32, (f64, f64, f64))>| split.get(place).map_or(f64::NAN, |(_, (mean, ..))| *mean);
-        let cells = splits.iter().map(|split| Cell::Number(mean(split)));
+        let cells = splits.iter().map(|split| Cell::Number(split.get(place).copied().unwrap_or(f64::NAN)));
         std::iter::once(Cell::Count(u64::from(*epoch))).chain(cells).collect()
     };
     let columns: Vec<&str> = std::iter::once("epoch").chain(layers.splits.iter().map(|split| split.name)).collect();
