@@ -86,6 +86,29 @@ fn every_kind_of_figure_is_drawn_at_three_sizes_and_none_breaks_at_any() {
 }
 
 #[test]
+fn analyses_of_one_key_share_a_tab_that_lists_the_figures_of_all() {
+    use crate::analysis::REGISTRY;
+    use crate::tui::tabs::{TABS, answer};
+    let mut app = app();
+    press(&mut app, "m");
+    for analysis in REGISTRY.iter().filter(|analysis| analysis.tab.is_some()) {
+        let (key, name) = analysis.tab.unwrap();
+        let tab = Tab::of_key(key).unwrap();
+        assert_eq!(TABS.iter().filter(|tab| tab.name().0 == key).count(), 1, "one tab for {key}");
+        assert_eq!(tab.name().1, name, "they agree on its name");
+        let Tab::Answer(first) = tab else { panic!("{tab:?}") };
+        let names: Vec<&str> = answer::sharing(first).map(|analysis| analysis.name).collect();
+        assert!(names.contains(&analysis.name) && names[0] == first, "{names:?}");
+        app.act(tab.action());
+        settle(&mut app);
+        let known = || app.answers.known.iter().filter(|((known, _), _)| names.contains(known));
+        assert_eq!(known().count(), names.len(), "each of {names:?} was asked");
+        let figures: usize = known().map(|(_, known)| known.answer.figures.len()).sum();
+        assert!(shown(&app, 160, 45).contains(&format!("1 of {figures}")));
+    }
+}
+
+#[test]
 fn enter_on_a_mark_shows_the_examples_behind_it() {
     let mut app = app();
     press(&mut app, "m4");

@@ -151,6 +151,70 @@ fn a_dry_run_tells_lengths_batches_passes_and_losses_of_every_model() {
 }
 
 #[test]
+fn depth_is_answered_from_what_the_runs_left_and_a_damaged_run_is_left_out() {
+    let home = tempfile::tempdir().unwrap();
+    let settings = [
+        "data.limit=150",
+        "data.holdout=0.4",
+        "data.label_noise={ kind = 'random', rate = 0.4 }",
+        "train.observe=sweep",
+        "train.epochs=2",
+        "model.1.replicates=3",
+        "scores.learned={ against = 'final95' }",
+        "scores.output_margin={}",
+        "scores.prediction_depth={ k = 5 }",
+    ];
+    let (dir, output) = run(home.path(), &settings);
+    assert!(output.status.success(), "{}", err(&output));
+    let depth = || -> serde_json::Value {
+        let output = program(
+            home.path(),
+            &["analyze", &dir, "depth", "--json", "--with", &dir, "--model", "mlp-16x1", "--model", "small/net"],
+        );
+        assert!(output.status.success(), "{}", err(&output));
+        serde_json::from_str(&out(&output)).unwrap()
+    };
+    let whole = depth();
+    let results = whole["results"].as_array().unwrap();
+    assert_eq!(results.iter().map(|one| one["model"].as_str().unwrap()).collect::<Vec<_>>(), ["mlp-16x1", "small/net"]);
+    let (mlp, net) = (&results[0], &results[1]);
+    assert_eq!((mlp["last"].as_f64(), net["last"].as_f64()), (Some(2.0), Some(5.0)));
+    assert_eq!(net["probes"][0], "input");
+    // The test accuracy of every probe is what the replicates stored when they asked it.
+    let study = diffscope::store::StudyFolder::open(Path::new(&dir)).unwrap();
+    let stored: Vec<_> = (0..3).map(|run| study.replicate(&id("mlp-16x1", run)).probes().unwrap().unwrap()).collect();
+    let splits = mlp["layers"].as_array().unwrap();
+    assert_eq!(
+        splits.iter().map(|split| split["split"].as_str().unwrap()).collect::<Vec<_>>(),
+        ["unchanged", "mislabelled, new label", "mislabelled, true label", "test"]
+    );
+    for (layer, accuracy) in splits[3]["accuracy"].as_array().unwrap().iter().enumerate() {
+        let mean = stored.iter().map(|probes| f64::from(probes.accuracy[3 * layer + 2])).sum::<f64>() / 3.0;
+        assert!((accuracy.as_f64().unwrap() - mean).abs() < 1e-6, "layer {layer}");
+    }
+    // After the last epoch the network is the one whose accuracy the replicate's record has.
+    let course = &mlp["course"][3];
+    assert_eq!(course["epochs"], serde_json::json!([0, 1, 2]), "initialisation was looked at for iteration learned");
+    let records = (0..3).map(|run| study.replicate(&id("mlp-16x1", run)).record().unwrap().unwrap());
+    let final_accuracy = records.map(|record| record.test_accuracy.unwrap()).sum::<f64>() / 3.0;
+    assert!((course["accuracy"][2].as_f64().unwrap() - final_accuracy).abs() < 1e-6);
+    let test = mlp["roles"].as_array().unwrap().iter().find(|role| role["role"] == "test").unwrap();
+    assert!((test["accuracy"].as_f64().unwrap() - final_accuracy).abs() < 1e-6);
+    assert_eq!(mlp["corners"].as_array().map(Vec::len), Some(4));
+    assert!(net["middle_probe"]["in_sample"] == true && mlp["middle_probe"].is_null());
+    let told = |answer: &serde_json::Value, part: &str| answer["warnings"].to_string().contains(part);
+    assert!(told(&whole, "`input_margin = {}` in [scores]") && told(&whole, "no layer 4"), "{}", whole["warnings"]);
+
+    let probes = study.replicate(&id("mlp-16x1", 1)).path().join("probes.safetensors");
+    let bytes = std::fs::read(&probes).unwrap();
+    std::fs::write(&probes, &bytes[..bytes.len() / 2]).unwrap();
+    let damaged = depth();
+    assert!(told(&damaged, "mlp-16x1/001") && told(&damaged, "probes.safetensors"), "{}", damaged["warnings"]);
+    assert_eq!(damaged["results"][0]["roles"], mlp["roles"], "depths stand in the scores");
+    assert_ne!(damaged["results"][0]["layers"], mlp["layers"]);
+}
+
+#[test]
 fn questions_and_options_that_do_not_fit_are_refused_by_name() {
     let home = tempfile::tempdir().unwrap();
     let (dir, _) = run(home.path(), &["train.epochs=1", "model.0.replicates=1", "model.1.replicates=1"]);

@@ -83,7 +83,7 @@ fn pictures(found: &Found, options: &Options) -> Vec<Figure> {
         .collect();
     if !learned.is_empty() {
         all.push(figures::over_depth(
-            format!("{label}: iteration learned by mean depth"),
+            format!("{label}: iteration learned (by mean depth)"),
             "iteration learned",
             learned,
         ));
@@ -92,13 +92,17 @@ fn pictures(found: &Found, options: &Options) -> Vec<Figure> {
         let of_name = found.margins.iter().filter(|margin| margin.name == name);
         let curves: Vec<_> = of_name.map(|margin| figures::banded(margin.role, &margin.bands)).collect();
         if !curves.is_empty() {
-            let title = format!("{label}: {} by mean depth", name.replace('_', " "));
+            let title = format!("{label}: {} (by mean depth)", name.replace('_', " "));
             all.push(figures::over_depth(title, "ln of the mean margin", curves));
         }
     }
     all.extend(found.layers.iter().flat_map(|layers| figures::learning(subject, layers)));
     if let Some(planes) = &found.planes {
-        let which = ["", ", consensus = truth", ", consensus is not the truth"];
+        let which = [
+            "all (train over val; log10 of the examples)",
+            "agreed (consensus = truth; log10 of the examples)",
+            "mistaken (consensus is not the truth; log10 of the examples)",
+        ];
         all.extend(planes.iter().zip(which).map(|(counts, which)| figures::plane(label, which, counts)));
     }
     if let Some(val) = subject.side("val").filter(|_| !found.corners.is_empty()) {
@@ -119,17 +123,19 @@ fn outside(label: &str, of: &OfSide, last: f64) -> Vec<Figure> {
             figures::straight("lower bound", 1.0, -matches.slope, last, 1.0),
             figures::straight("its reflection", 0.0, matches.slope, last, 1.0),
         ];
-        let title = format!("{label}: consistency by mean depth ({role})");
+        let title = format!("{label}: consistency, {role} (by mean depth)");
         all.push(figures::over_depth(title, "consistency", curves.into_iter().flatten().collect()));
     }
     if let Some([consistency, entropy]) = &of.consensus {
         let most = entropy.bands.iter().map(|band| band.range.1).fold(0.0, f64::max);
         let below = figures::straight("lower bound", 1.0, -consistency.slope, last, 1.0);
         let above = figures::straight("upper bound", 0.0, entropy.slope, last, most.max(entropy.slope * last / 2.0));
-        for (what, relation, bound) in [("consensus-consistency", consistency, below), ("entropy", entropy, above)] {
+        for (short, what, relation, bound) in
+            [("consensus", "consensus-consistency", consistency, below), ("entropy", "entropy", entropy, above)]
+        {
             let mut curves = vec![figures::banded("mean, middle 98 %", &relation.bands)];
             curves.extend(bound);
-            let title = format!("{label}: {what} of the other runs ({role})");
+            let title = format!("{label}: {short} of others, {role} ({what} of the other runs by mean depth)");
             all.push(figures::over_depth(title, what, curves));
         }
     }
@@ -145,7 +151,7 @@ fn outside(label: &str, of: &OfSide, last: f64) -> Vec<Figure> {
         (!x.is_empty()).then(|| super::super::figure::Curve { name: name.to_owned(), x, y, band: Vec::new() })
     };
     let curves = [curve("accuracy", accuracy), curve("others' consensus", consistency)];
-    let title = format!("{label}: accuracy by the depth in a run ({role})");
+    let title = format!("{label}: right by depth, {role} (accuracy and the others' consensus by the depth in a run)");
     all.push(figures::over_depth(title, "share", curves.into_iter().flatten().collect()));
     all
 }

@@ -28,12 +28,12 @@ pub(super) fn order(means: &[(String, f64)], role: &str) -> Figure {
 /// The two matrices of one role.
 pub(super) fn agreement(of: &Agreement, names: &[String]) -> [Figure; 2] {
     let heatmap = |what: &str, rows: &[Vec<f64>]| Figure::Heatmap {
-        title: format!("Agreement of {what}, {} (Spearman)", of.role),
+        title: format!("Agreement of {what}, {} (Spearman of depths)", of.role),
         rows: names.to_vec(),
         columns: names.to_vec(),
         values: matrix(rows),
     };
-    [heatmap("mean depths", &of.means), heatmap("single runs", &of.single)]
+    [heatmap("means", &of.means), heatmap("single runs", &of.single)]
 }
 
 fn matrix(rows: &[Vec<f64>]) -> Array2<f64> {
@@ -110,8 +110,8 @@ pub(super) fn learning(subject: &Subject, layers: &Layers) -> Vec<Figure> {
         let points = layers.epoch_means(place).into_iter().map(|(epoch, spread)| (f64::from(epoch), spread));
         curve(split.name, points.collect())
     });
-    let probes = figure("probes through the layers", "probe (0: the input)", by_layer.collect());
-    let network = figure("the network through its epochs", "epoch", by_epoch.collect());
+    let probes = figure("probes by layer", "probe (0: the input)", by_layer.collect());
+    let network = figure("network by epoch", "epoch", by_epoch.collect());
     [probes, network].into_iter().flatten().collect()
 }
 
@@ -125,7 +125,7 @@ pub(super) fn plane(label: &str, which: &str, counts: &[Vec<usize>]) -> Figure {
         if count == 0 { f64::NAN } else { libm::log10(count as f64) }
     };
     Figure::Heatmap {
-        title: format!("{label}: train depth over val depth{which} (log10 of the examples, depths / last)"),
+        title: format!("{label}: two depths, {which}"),
         rows: names("train ").into_iter().rev().collect(),
         columns: names(""),
         values: Array2::from_shape_fn((BINS, BINS), cell),
@@ -160,7 +160,7 @@ pub(super) fn through_layers(subject: &Subject, corners: &[CornerFound]) -> Vec<
             Curve { name, x: (0..y.len()).map(|layer| layer as f64).collect(), y, band: Vec::new() }
         };
         Figure::Curves {
-            title: format!("{}: {what} in the corners (held out)", subject.label),
+            title: format!("{}: {what} (in the corners, held out)", subject.label),
             x: "probe (0: the input)".to_owned(),
             y: y.to_owned(),
             curves: corners.iter().enumerate().map(curve).collect(),

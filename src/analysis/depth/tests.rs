@@ -125,7 +125,9 @@ fn answered(models: &[ModelScores], evidence: Option<&dyn Evidence>) -> Answer {
 fn assert_same(ours: &Value, theirs: &Value, what: &str) {
     match theirs {
         Value::Object(map) => {
-            map.iter().for_each(|(key, value)| assert_same(&ours[key], value, &format!("{what}.{key}")))
+            for (key, value) in map {
+                assert_same(&ours[key], value, &format!("{what}.{key}"));
+            }
         }
         Value::Array(list) => {
             assert_eq!(ours.as_array().map(Vec::len), Some(list.len()), "{what}");
@@ -241,19 +243,19 @@ fn figures_show_every_relation_and_pictures_name_examples() {
     let titles: Vec<&str> = answer.figures.iter().map(Figure::title).collect();
     for part in [
         "Mean depth of each model",
-        "Agreement of mean depths, val",
+        "Agreement of means, val",
         "held: depths (train",
-        "held: consistency by mean depth (val)",
-        "held: consensus-consistency of the other runs (val)",
-        "all: consensus-consistency of the other runs (test)",
-        "held: entropy of the other runs (val)",
-        "held: accuracy by the depth in a run (val)",
+        "held: consistency, val",
+        "held: consensus of others, val",
+        "all: consensus of others, test",
+        "held: entropy of others, val",
+        "held: right by depth, val",
         "held: iteration learned",
         "all: output margin",
         "all: input margin",
-        "held: probes through the layers",
-        "held: the network through its epochs",
-        "held: train depth over val depth, consensus is not the truth",
+        "held: probes by layer",
+        "held: network by epoch",
+        "held: two depths, mistaken",
         "held: the corners",
         "held: votes for the truth",
         "held: consensus predicted",

@@ -5,6 +5,9 @@ use super::super::corners::NEEDS_LABEL;
 use super::super::relations::Found;
 use super::{Cell, Table, middle};
 
+/// Rows of the learning curve at most, its end besides.
+const EPOCHS: usize = 16;
+
 fn text(words: &str) -> Cell {
     Cell::Text(words.to_owned())
 }
@@ -179,16 +182,21 @@ fn layers(found: &Found) -> Option<Table> {
 
 fn course(found: &Found) -> Option<Table> {
     let layers = found.layers.as_ref()?;
-    let splits: Vec<Vec<(u32, (f64, f64, f64))>> =
-        (0..layers.splits.len()).map(|split| layers.epoch_means(split)).collect();
+    let splits: Vec<Vec<f64>> = (0..layers.splits.len())
+        .map(|split| layers.epoch_means(split).into_iter().map(|(_, (mean, ..))| mean).collect())
+        .collect();
     let row = |(place, epoch): (usize, &u32)| {
-        let mean = |split: &Vec<(u32, (f64, f64, f64))>| split.get(place).map_or(f64::NAN, |(_, (mean, ..))| *mean);
-        let cells = splits.iter().map(|split| Cell::Number(mean(split)));
-        std::iter::once(count(*epoch as usize)).chain(cells).collect()
+        let cells = splits.iter().map(|split| Cell::Number(split.get(place).copied().unwrap_or(f64::NAN)));
+        std::iter::once(Cell::Count(u64::from(*epoch))).chain(cells).collect()
     };
     let columns: Vec<&str> = std::iter::once("epoch").chain(layers.splits.iter().map(|split| split.name)).collect();
-    let rows = layers.by_epoch.keys().enumerate().map(row).collect();
-    table(format!("{}: accuracy of the network after each epoch (mean over runs)", found.subject.label), &columns, rows)
+    // A row for each of 160 epochs would hide all other tables; figure and JSON have them all.
+    let count = layers.by_epoch.len();
+    let every = count.div_ceil(EPOCHS).max(1);
+    let is_shown = |(place, _): &(usize, &u32)| place % every == 0 || place + 1 == count;
+    let rows = layers.by_epoch.keys().enumerate().filter(is_shown).map(row).collect();
+    let which = if every > 1 { format!("every {every} epochs; --json has all; ") } else { String::new() };
+    table(format!("{}: accuracy of the network ({which}mean over runs)", found.subject.label), &columns, rows)
 }
 
 fn corners(found: &Found) -> Option<Table> {
