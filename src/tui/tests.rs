@@ -109,6 +109,21 @@ fn analyses_of_one_key_share_a_tab_that_lists_the_figures_of_all() {
 }
 
 #[test]
+fn the_numbers_can_be_focused_scrolled_and_seen_alone() {
+    let mut app = app();
+    press(&mut app, "m4");
+    assert!(!shown(&app, 80, 24).contains("Numbers"), "on a low screen the figure has all the room");
+    press(&mut app, "w");
+    let text = shown(&app, 80, 24);
+    assert!(text.contains("Numbers") && text.contains("0.250"), "{text}");
+    let before = shown(&app, 160, 45);
+    press(&mut app, "↓↓↓↓↓↓");
+    press(&mut app, "w");
+    press(&mut app, "↓");
+    assert_ne!(shown(&app, 160, 45), before, "the arrows walk the marks again");
+}
+
+#[test]
 fn enter_on_a_mark_shows_the_examples_behind_it() {
     let mut app = app();
     press(&mut app, "m4");

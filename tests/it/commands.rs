@@ -220,7 +220,6 @@ fn questions_and_options_that_do_not_fit_are_refused_by_name() {
     let home = tempfile::tempdir().unwrap();
     let (dir, _) = run(home.path(), &["train.epochs=1", "model.0.replicates=1", "model.1.replicates=1"]);
     for (more, says) in [
-        (vec!["depth"], "not yet in this version"),
         (vec!["corelation"], "did you mean `correlation`?"),
         (vec!["corr"], "did you mean `correlation`?"),
         (vec!["fingerprints"], "did you mean `fingerprint`"),

@@ -181,7 +181,8 @@ impl App {
         match self.tab {
             Tab::Train => self.train.pane,
             Tab::Examples => self.examples.pane,
-            Tab::Correlation | Tab::Answer(_) => 0,
+            Tab::Correlation => 0,
+            Tab::Answer(_) => self.answers.pane,
         }
     }
 
@@ -189,7 +190,8 @@ impl App {
         match self.tab {
             Tab::Train => self.train.pane = pane,
             Tab::Examples => self.examples.pane = pane,
-            Tab::Correlation | Tab::Answer(_) => {}
+            Tab::Correlation => {}
+            Tab::Answer(_) => self.answers.pane = pane,
         }
     }
 

@@ -96,7 +96,8 @@ impl App {
     pub fn panes(&self) -> usize {
         match self.tab {
             Tab::Train | Tab::Examples => 4,
-            Tab::Correlation | Tab::Answer(_) => 1,
+            Tab::Correlation => 1,
+            Tab::Answer(_) => 2,
         }
     }
 }

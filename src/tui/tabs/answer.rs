@@ -25,11 +25,18 @@ use crate::tui::widgets::{line, lines, pane, scrolled};
 /// Columns of the list of figures.
 const LIST: u16 = 34;
 
+/// The pane of the tables.
+pub const NUMBERS: usize = 1;
+
 /// State of all tabs of this kind.
 #[derive(Debug, Default)]
 pub struct Answers {
     /// By the analysis' name and what it was asked of (a model, or all: empty).
     pub known: BTreeMap<(&'static str, String), Known>,
+    /// The focused pane: the figure, or the [`NUMBERS`].
+    pub pane: usize,
+    /// Rows of the numbers above the first that is shown.
+    scrolled: usize,
     /// Where the person is on each tab.
     places: BTreeMap<&'static str, Place>,
 }
@@ -111,8 +118,16 @@ impl App {
         (place, figure)
     }
 
-    /// Moves the cursor among the marks.
+    /// Moves the cursor among the marks, or scrolls the numbers.
     pub(in crate::tui) fn move_mark(&mut self, name: &'static str, down: isize, right: isize) {
+        if self.answers.pane == NUMBERS {
+            let lines = |answer: &&Answer| {
+                answer.warnings.len() + answer.tables.iter().map(|table| table.rows.len() + 3).sum::<usize>()
+            };
+            let most = self.answers_of(name).iter().map(lines).max().unwrap_or(0);
+            self.answers.scrolled = self.answers.scrolled.saturating_add_signed(down).min(most);
+            return;
+        }
         let (mut place, figure) = self.shown(name);
         let (rows, columns) = figure.map_or((0, 0), figure::size);
         let moved = |at: usize, by: isize, count: usize| at.saturating_add_signed(by).min(count.saturating_sub(1));
@@ -131,6 +146,7 @@ impl App {
     }
 
     pub(in crate::tui) fn look_at_figure(&mut self, name: &'static str, figure: usize) {
+        self.answers.scrolled = 0;
         self.answers.places.insert(name, Place { figure, ..Place::default() });
     }
 
@@ -155,7 +171,12 @@ pub fn render(app: &App, view: &mut View, buf: &mut Buffer, body: Rect, name: &'
     } else {
         body
     };
-    let tables = if app.zoomed || rest.height < 24 { 0 } else { rest.height / 3 };
+    let reads_numbers = app.answers.pane == NUMBERS;
+    let tables = match app.zoomed || rest.height < 24 {
+        true if reads_numbers => rest.height,
+        true => 0,
+        false => rest.height / 3,
+    };
     let mut title = vec![Span::styled(figure.title().to_owned(), app.theme.strong())];
     if figures.len() > 1 {
         title.push(Span::styled(format!(" · {} of {}", place.figure + 1, figures.len()), app.theme.dim()));
@@ -169,14 +190,19 @@ pub fn render(app: &App, view: &mut View, buf: &mut Buffer, body: Rect, name: &'
         first.content = format::fit(&first.content, room).into();
     }
     let frame = Rect { height: rest.height - tables, ..rest };
-    let inner = pane(buf, frame, app.theme, title, true);
-    let inner = Rect { x: inner.x + 1, width: inner.width.saturating_sub(2), ..inner };
-    figure::draw(app, view, buf, inner, figure, place.cursor);
+    if frame.height > 0 {
+        view.targets.push((frame, Target::Pane(0)));
+        let inner = pane(buf, frame, app.theme, title, !reads_numbers);
+        let inner = Rect { x: inner.x + 1, width: inner.width.saturating_sub(2), ..inner };
+        figure::draw(app, view, buf, inner, figure, place.cursor);
+    }
     if tables > 0 {
         // What an analysis without figures has to say would be seen nowhere else.
         let others = app.answers_of(name).into_iter().filter(|other| other.figures.is_empty());
         let warnings: Vec<&String> = answer.warnings.iter().chain(others.flat_map(|other| &other.warnings)).collect();
-        draw_tables(app, buf, Rect { y: frame.bottom(), height: tables, ..rest }, &warnings, &answer.tables);
+        let area = Rect { y: frame.bottom(), height: tables, ..rest };
+        view.targets.push((area, Target::Pane(NUMBERS)));
+        draw_tables(app, buf, area, &warnings, &answer.tables);
     }
     let mark = if place.moved { figure::told(figure, place.cursor) } else { None };
     mark.unwrap_or_else(|| answer.reading.clone())
@@ -196,16 +222,27 @@ fn list(app: &App, view: &mut View, buf: &mut Buffer, area: Rect, figures: &[(&A
     }
 }
 
-/// Warnings first, then the tables, as far as there is room.
+/// Warnings first, then the tables; what has no room is scrolled to.
 fn draw_tables(app: &App, buf: &mut Buffer, area: Rect, warnings: &[&String], tables: &[analysis::Table]) {
-    let inner = pane(buf, area, app.theme, vec![Span::styled("Numbers", app.theme.strong())], false);
-    let inner = Rect { x: inner.x + 1, width: inner.width.saturating_sub(2), ..inner };
-    let warnings = warnings.iter().flat_map(|warning| format::wrap(warning, inner.width.into()));
+    let width = usize::from(area.width.saturating_sub(4));
+    let warnings = warnings.iter().flat_map(|warning| format::wrap(warning, width));
     let warnings = warnings.map(|text| Line::styled(text, app.theme.attention()));
     let tables: Vec<String> = tables.iter().map(analysis::Table::text).collect();
     let rows = tables.iter().flat_map(|table| table.lines().chain([""]));
-    let fits = |text: &str| Line::raw(format::fit(text, inner.width.into()));
-    lines(buf, inner, warnings.chain(rows.map(fits)).collect::<Vec<_>>());
+    let all: Vec<Line> = warnings.chain(rows.map(|row| Line::raw(format::fit(row, width)))).collect();
+    let room = usize::from(area.height.saturating_sub(2));
+    let first = app.answers.scrolled.min(all.len().saturating_sub(room));
+    let mut title = vec![Span::styled("Numbers", app.theme.strong())];
+    if all.len() > room {
+        let last = (first + room).min(all.len());
+        title.push(Span::styled(
+            format!(" · rows {} to {last} of {} · w, then ↑↓", first + 1, all.len()),
+            app.theme.dim(),
+        ));
+    }
+    let inner = pane(buf, area, app.theme, title, app.answers.pane == NUMBERS);
+    let inner = Rect { x: inner.x + 1, width: inner.width.saturating_sub(2), ..inner };
+    lines(buf, inner, all.into_iter().skip(first).collect::<Vec<_>>());
 }
 
 /// What will come here, and when.
