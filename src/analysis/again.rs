@@ -36,6 +36,11 @@ pub(super) fn key(model: &ModelScores, part: &str) -> [String; 3] {
 }
 
 impl<T: Clone> Memory<T> {
+    /// Whether the part of a key was made.
+    pub(super) fn has(&self, key: &[String; 3]) -> bool {
+        self.0.contains_key(key)
+    }
+
     /// The part of a key, if it was made.
     pub(super) fn known(&self, key: &[String; 3]) -> Option<T> {
         self.0.get(key).cloned()

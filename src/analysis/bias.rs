@@ -23,7 +23,7 @@ use super::{Again, Analysis, Answer, Cohort, Input, ModelScores, Options, Wants,
 use crate::Result;
 use permutation::Permutations;
 
-pub use answer::answer;
+pub use answer::{Numbers, answer};
 pub use multiple::{benjamini_hochberg, bonferroni};
 pub use welch::{Moments, student_neg_ln_p, t_and_freedom};
 
@@ -81,8 +81,9 @@ pub struct Tests {
     pub neg_ln_p: Vec<f64>,
     /// Mean of the first model minus mean of the second, larger = harder.
     pub difference: Vec<f64>,
-    /// -ln p of the permutation test, with few runs.
-    pub by_permutation: Option<Vec<f64>>,
+    numbers: Numbers,
+    /// The same of the permutation tests, with few runs.
+    permuted: Option<Numbers>,
 }
 
 /// How the permutation tests were made.
@@ -192,11 +193,14 @@ impl Tests {
     fn new(a: &SignedRuns, b: &SignedRuns, permutations: Option<&Permutations>) -> Self {
         let (of_a, of_b) = (Moments::of(&a.values()), Moments::of(&b.values()));
         let difference = |(x, y): (&f64, &f64)| a.sign() * (x - y);
+        let neg_ln_p = of_a.against(&of_b);
+        let by_permutation = permutations.map(|permutations| permutations.neg_ln_p(&a.values(), &b.values()));
         Self {
             score: a.name().to_owned(),
-            neg_ln_p: of_a.against(&of_b),
+            numbers: Numbers::of(&neg_ln_p),
+            permuted: by_permutation.as_deref().map(Numbers::of),
+            neg_ln_p,
             difference: of_a.mean.iter().zip(&of_b.mean).map(difference).collect(),
-            by_permutation: permutations.map(|permutations| permutations.neg_ln_p(&a.values(), &b.values())),
         }
     }
 

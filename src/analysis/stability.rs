@@ -39,6 +39,9 @@ pub static ANALYSIS: Analysis = Analysis {
 /// Draws for each number of runs.
 pub const DRAWS: usize = 10;
 
+/// Draws that are enough for a first look.
+const QUICK_DRAWS: usize = 2;
+
 /// Two disjoint sets of one run each.
 const FEWEST: usize = 2;
 
@@ -84,8 +87,7 @@ impl Prepared {
             score: score.name().to_owned(),
             changes: over_sets(runs, draws, seed, |(), set, means| score.means(set, means)),
         };
-        let compared =
-            |score: &SignedRuns| known.get(key(model, &format!("{} {draws} {seed}", score.name())), || compare(score));
+        let compared = |score: &SignedRuns| known.get(kept_as(model, score.name(), options), || compare(score));
         Self {
             model: model.model.clone(),
             role: model.role.to_owned(),
@@ -96,6 +98,11 @@ impl Prepared {
             warnings,
         }
     }
+}
+
+/// What the comparisons of a score are kept as.
+fn kept_as(model: &ModelScores, score: &str, options: &Options) -> [String; 3] {
+    key(model, &format!("{score} {} {}", options.draws.unwrap_or(DRAWS), options.seed))
 }
 
 /// Compares what `values` makes of two disjoint sets of runs, for n = 1 to half of the runs and every draw.
@@ -148,12 +155,20 @@ struct Kept(Memory<Comparisons>);
 
 impl Again for Kept {
     fn answer(&mut self, input: &Input, options: &Options) -> Result<Answer> {
-        let mut prepared = Vec::new();
+        let mut chosen = Vec::new();
         for model in input.models.iter().filter(|model| model.role == options.role) {
-            let places = select::scores(model, &options.scores)?;
-            prepared.push(Prepared::with(&mut self.0, model, &places, options));
+            chosen.push((model, select::scores(model, &options.scores)?));
         }
-        Ok(answer(&prepared, options))
+        let is_known = |model: &ModelScores, place: &usize| {
+            model.scores.get(*place).is_some_and(|score| self.0.has(&kept_as(model, &score.name, options)))
+        };
+        let all_known = chosen.iter().all(|(model, places)| places.iter().all(|place| is_known(model, place)));
+        // Somebody waits: a few draws of every score first.
+        let unfinished = options.quick && options.draws.is_none() && !all_known;
+        let options = if unfinished { &Options { draws: Some(QUICK_DRAWS), ..options.clone() } } else { options };
+        let prepare = |(model, places): (_, Vec<usize>)| Prepared::with(&mut self.0, model, &places, options);
+        let prepared: Vec<Prepared> = chosen.into_iter().map(prepare).collect();
+        Ok(Answer { unfinished, ..answer(&prepared, options) })
     }
 }
 

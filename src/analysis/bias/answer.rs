@@ -39,7 +39,7 @@ pub fn answer(prepared: &Prepared, options: &Options) -> Answer {
 
 /// The shares and means of one set of tests.
 #[derive(Debug, Clone, Copy)]
-struct Numbers {
+pub struct Numbers {
     mean: f64,
     above: f64,
     by_benjamini_hochberg: f64,
@@ -47,7 +47,8 @@ struct Numbers {
 
 impl Numbers {
     /// Shares are of all examples that have a test; the threshold is that of all examples.
-    fn of(neg_ln_p: &[f64], threshold: f64) -> Self {
+    pub(super) fn of(neg_ln_p: &[f64]) -> Self {
+        let threshold = bonferroni(neg_ln_p.len());
         let tested: Vec<f64> = neg_ln_p.iter().copied().filter(|value| !value.is_nan()).collect();
         let from = benjamini_hochberg(&tested);
         let share = |limit: f64| mean(&tested.iter().map(|value| f64::from(*value >= limit)).collect::<Vec<f64>>());
@@ -72,10 +73,6 @@ impl Pair {
 }
 
 impl Tests {
-    fn numbers(&self, pair: &Pair) -> Numbers {
-        Numbers::of(&self.neg_ln_p, pair.threshold())
-    }
-
     /// Of the examples above the threshold, the share that the first model finds harder.
     fn harder_for_first(&self, threshold: f64) -> f64 {
         let above = self.neg_ln_p.iter().zip(&self.difference).filter(|(value, _)| **value >= threshold);
@@ -104,7 +101,7 @@ fn few_runs(pair: &Pair) -> Option<String> {
 fn reading(pairs: &[Pair]) -> String {
     let sentence = |pair: &Pair| {
         let numbers: Vec<(&str, Numbers)> =
-            pair.scores.iter().map(|tests| (tests.score.as_str(), tests.numbers(pair))).collect();
+            pair.scores.iter().map(|tests| (tests.score.as_str(), tests.numbers)).collect();
         let by_mean = |a: &&(&str, Numbers), b: &&(&str, Numbers)| a.1.mean.total_cmp(&b.1.mean);
         let known = || numbers.iter().filter(|(_, numbers)| !numbers.mean.is_nan());
         let (Some(most), Some(least)) = (known().max_by(by_mean), known().min_by(by_mean)) else {
@@ -143,7 +140,7 @@ fn class_in_words(pair: &Pair) -> String {
 }
 
 fn result(pair: &Pair, classes: &[Class], options: &Options) -> Value {
-    let numbers: Vec<Numbers> = pair.scores.iter().map(|tests| tests.numbers(pair)).collect();
+    let numbers: Vec<Numbers> = pair.scores.iter().map(|tests| tests.numbers).collect();
     let harder = |tests: &Tests| tests.harder_for_first(pair.threshold());
     let mut result = json!({
         "models": pair.models, "role": pair.role, "runs": pair.runs, "parameters": pair.parameters,
@@ -168,8 +165,7 @@ fn result(pair: &Pair, classes: &[Class], options: &Options) -> Value {
 
 fn permutation_result(pair: &Pair) -> Option<Value> {
     let note = pair.permutation?;
-    let tests = pair.scores.iter().filter_map(|tests| tests.by_permutation.as_deref());
-    let numbers: Vec<Numbers> = tests.map(|tests| Numbers::of(tests, pair.threshold())).collect();
+    let numbers: Vec<Numbers> = pair.scores.iter().filter_map(|tests| tests.permuted).collect();
     Some(json!({
         "all": note.all, "draws": note.draws, "seed": note.seed, "smallest_p": note.smallest,
         "mean_neg_ln_p": numbers.iter().map(|numbers| numbers.mean).collect::<Vec<_>>(),
@@ -180,10 +176,10 @@ fn permutation_result(pair: &Pair) -> Option<Value> {
 
 fn table(pair: &Pair) -> Table {
     let row = |tests: &Tests| {
-        let numbers = tests.numbers(pair);
+        let numbers = tests.numbers;
         let shares =
             [numbers.mean, numbers.above, numbers.by_benjamini_hochberg, tests.harder_for_first(pair.threshold())];
-        let by_permutation = tests.by_permutation.as_deref().map(|tests| Numbers::of(tests, pair.threshold()).mean);
+        let by_permutation = tests.permuted.map(|numbers| numbers.mean);
         let cells = shares.into_iter().chain(by_permutation).map(Cell::Number);
         let name = std::iter::once(Cell::Text(tests.score.clone()));
         name.chain(cells).chain([Cell::Count(tests.left_out() as u64)]).collect()
@@ -208,7 +204,7 @@ fn table(pair: &Pair) -> Table {
 fn ranking(pairs: &[Pair]) -> Figure {
     let bar = |pair: &Pair, tests: &Tests| Bar {
         name: if pairs.len() > 1 { format!("{}, {}", tests.score, pair.name()) } else { tests.score.clone() },
-        value: tests.numbers(pair).mean,
+        value: tests.numbers.mean,
         interval: None,
         examples: top(&tests.neg_ln_p, &pair.cohort, |_| true),
     };
