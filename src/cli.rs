@@ -295,7 +295,7 @@ of each reviewer; and for each model:
   MODEL/SCORE/003                     with --per-run: the value of run 003
 Numbers of a training example are over the runs that trained on it; where runs hold examples out,
 columns with `/val/` are over those that held it out. What is missing is empty in csv, null in
-parquet and jsonl, NaN or -1 in npz.
+parquet and jsonl, NaN or -1 in npz; a column without any value is left out.
 
 Examples:
   diffscope export my-study --format parquet

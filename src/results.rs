@@ -130,7 +130,10 @@ fn roles(plan: &Plan, id: &ReplicateId, examples: &Examples) -> Arc<[Role]> {
 /// imported score that is not finite in this run.
 fn finished(folder: &StudyFolder, progress: &Progress, plan: &Plan, examples: &Examples) -> Result<Option<LiveScores>> {
     let dir = folder.replicate(&progress.id);
-    let stored = dir.scores()?.unwrap_or_default().into_iter().map(|score| (score.name.clone(), score));
+    let Some(stored) = dir.scores()? else {
+        return Err(Error::file(dir.path().join("scores.safetensors"), "is missing"));
+    };
+    let stored = stored.into_iter().map(|score| (score.name.clone(), score));
     let mut stored: std::collections::HashMap<_, _> = stored.collect();
     let count = examples.len();
     let values = plan.scores.iter().map(|spec| match stored.remove(&spec.name) {

@@ -90,16 +90,19 @@ const BLOCK: usize = 1024;
 
 /// The scores at these places that have a value per run, and why the others are left out.
 pub fn per_run<'a>(model: &'a ModelScores, places: &[usize]) -> (Vec<SignedRuns<'a>>, Vec<String>) {
-    let (mut scores, mut warnings) = (Vec::new(), Vec::new());
+    let (mut scores, mut warnings, mut whole) = (Vec::new(), Vec::new(), Vec::new());
     for score in places.iter().filter_map(|place| model.scores.get(*place)) {
-        let reason = select::problem(score).or_else(|| {
-            let whole = format!("`{}` is left out: it has one value for the whole ensemble, none per run", score.name);
-            (!model.is_per_run(score)).then_some(whole)
-        });
-        match reason {
+        match select::problem(score) {
             Some(reason) => warnings.push(reason),
-            None => scores.push(SignedRuns::new(score)),
+            None if model.is_per_run(score) => scores.push(SignedRuns::new(score)),
+            None => whole.push(format!("`{}`", score.name)),
         }
+    }
+    // One sentence for all of them: there may be many.
+    if !whole.is_empty() {
+        let (are, have) = if whole.len() == 1 { ("is", "it has") } else { ("are", "each has") };
+        let names = whole.join(", ");
+        warnings.push(format!("{names} {are} left out: {have} one value for the whole ensemble, none per run"));
     }
     (scores, warnings)
 }

@@ -238,6 +238,7 @@ fn reading(of: &Prepared) -> Option<String> {
     let wider: Vec<&(&str, [f64; 3])> = known.iter().filter(|(_, [easy, _, hard])| hard > easy).collect();
     let ratio = |(_, [easy, _, hard]): &(&str, [f64; 3])| hard / easy;
     let most = known.iter().filter(|score| !ratio(score).is_nan()).max_by(|a, b| ratio(a).total_cmp(&ratio(b)))?;
+    let comparable = known.iter().filter(|(_, [easy, _, hard])| !easy.is_nan() && !hard.is_nan()).count();
     let rest: Vec<&str> = known.iter().filter(|(_, [easy, _, hard])| hard <= easy).map(|(name, _)| *name).collect();
     let except = if rest.is_empty() { String::new() } else { format!("; not so for {}", rest.join(", ")) };
     let factor =
@@ -249,7 +250,7 @@ fn reading(of: &Prepared) -> Option<String> {
         of.runs,
         of.role,
         wider.len(),
-        known.len(),
+        comparable,
         most.0
     ))
 }

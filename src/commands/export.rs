@@ -23,9 +23,25 @@ pub fn export(options: &cli::Export) -> Result<Exit> {
     let table = columns::table(study, &plan, &examples, &verdicts::read(folder.path())?, options.per_run);
     let name = || options.dir.join(format!("export.{}", options.format.name()));
     let path = options.out.clone().unwrap_or_else(name);
+    check(&path, &options.dir)?;
     write(&table, options.format, &path)?;
     print(&said(&table, &path))?;
     Ok(Exit::Done)
+}
+
+/// Refuses a place among the study's own files.
+fn check(path: &Path, study: &Path) -> Result<()> {
+    let folder = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let inside = match (folder.canonicalize(), study.canonicalize()) {
+        (Ok(folder), Ok(study)) => folder.starts_with(study),
+        _ => false,
+    };
+    let is_export = path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("export."));
+    if inside && !is_export {
+        let advice = "name it export.*, or write it elsewhere";
+        return Err(Error::Usage(format!("--out {}: lies among the study's own files; {advice}", path.display())));
+    }
+    Ok(())
 }
 
 /// Writes the file whole: a kill leaves the old one or the new one.

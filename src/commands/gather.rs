@@ -93,7 +93,7 @@ impl Gathered {
         let name = plan.config.name.clone();
         let study = Study { views: &views, ensembles: &ensembles };
         let (reviews, problem) = reviews(&folder, self.wants);
-        self.warnings.extend(problem);
+        self.warnings.extend(problem.into_iter().chain(failures(&views)));
         let (mut models, mut replicates) =
             gather(study, &plan, &examples, (self.wants, role), (&self.wanted, &reviews));
         for model in &mut replicates {
@@ -167,6 +167,12 @@ fn reviews(folder: &StudyFolder, wants: Wants) -> (Vec<Reviewed>, Option<String>
         Ok(reviews) => (reviews.into_iter().filter_map(reviewed).collect(), None),
         Err(error) => (Vec::new(), Some(format!("verdicts are left out: {error}"))),
     }
+}
+
+/// Why replicates failed, or cannot be read: they are no part of any answer.
+fn failures(views: &[ReplicateView]) -> impl Iterator<Item = String> {
+    let failed = views.iter().map(|view| &view.progress).filter(|progress| progress.state == State::Failed);
+    failed.map(|progress| format!("{} is left out: {}", progress.id, progress.reason.as_deref().unwrap_or("it failed")))
 }
 
 /// What a model of a further study is called.
@@ -274,5 +280,6 @@ pub(super) fn gather_all(
         plan.labels().iter().for_each(|label| evidence.add(label, &source, label));
         evidence
     });
-    Gathered { models, replicates, evidence, warnings: problem.into_iter().collect(), ..Gathered::default() }
+    let warnings = problem.into_iter().chain(failures(study.views)).collect();
+    Gathered { models, replicates, evidence, warnings, ..Gathered::default() }
 }

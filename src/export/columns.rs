@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, HashMap};
 use ndarray::{Array2, Axis};
 use serde_json::json;
 
-use super::{Column, Table, Values};
+use super::{Cell, Column, Table, Values};
 use crate::VERSION;
 use crate::analysis::intervals::{self, RankInterval, rank_intervals};
 use crate::analysis::means::SignedRuns;
@@ -39,6 +39,9 @@ pub fn table<'a>(
         runs.insert(model.label.clone(), model.runs.indices().into());
         model.add(plan, per_run, &mut columns);
     }
+    // A column without any value has no type that a reader of the file could see.
+    let rows = examples.len();
+    columns.retain(|column| (0..rows).any(|row| column.values.cell(row) != Cell::Missing));
     let intervals = json!({"draws": intervals::DRAWS, "seed": SEED, "level": LEVEL});
     let about = json!({
         "diffscope": VERSION, "study": plan.config.name, "runs": runs, "rank_intervals": intervals,

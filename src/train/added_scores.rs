@@ -47,7 +47,9 @@ pub fn check(folder: &StudyFolder, plan: &Plan) -> Result<()> {
 /// Scores that a replicate has already: stored when it is finished, else kept in its checkpoint.
 fn known_scores(dir: &ReplicateDir, record: &ReplicateRecord) -> Result<BTreeSet<String>> {
     if record.state == State::Finished {
-        return Ok(dir.scores()?.into_iter().flatten().map(|score| score.name).collect());
+        // Of a finished replicate they are there, or it is damaged: told when it is shown.
+        let missing = || Error::file(dir.path().join("scores.safetensors"), "is missing");
+        return Ok(dir.scores()?.ok_or_else(missing)?.into_iter().map(|score| score.name).collect());
     }
     let accumulators = dir.checkpoint()?.map(|checkpoint| checkpoint.accumulators).unwrap_or_default();
     Ok(accumulators.iter().filter_map(|(key, _)| Some(key.rsplit_once('/')?.0.to_owned())).collect())

@@ -201,7 +201,7 @@ pub const TABLE: &[Binding] = &[
     bind(Examples, &[c('N')], Action::PreviousOfClass, "N", "", "the previous example with the same label"),
     bind(Examples, &[c('g')], Action::First, "g", "", "the first row"),
     bind(Examples, &[c('M')], Action::NextModel, "M", "model", "the next model"),
-    bind(Correlation, &[c('t')], Action::TurnMatrix, "t", "turn matrix", "the next of the three matrices"),
+    bind(Correlation, &[c('t')], Action::TurnMatrix, "t", "turn matrix", "the next of the matrices"),
     bind(
         Examples,
         &[c('r')],

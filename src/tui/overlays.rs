@@ -5,7 +5,7 @@ use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 
 use super::app::{App, Overlay};
-use super::widgets::{lines, popup, scrolled};
+use super::widgets::{lines, popup, popup_at, scrolled};
 use super::{format, keys};
 use crate::data::Verdict;
 use crate::scores::Harder;
@@ -79,6 +79,13 @@ fn scores(app: &App, buf: &mut Buffer, body: Rect, place: usize) {
     lines(buf, inner, rows.skip(first));
 }
 
+/// Where the picture that is judged stays visible: it stands on the right of a wide screen, and at the bottom of a narrow one.
+fn beside_the_picture(body: Rect, height: u16) -> Rect {
+    let (width, height) = (68.min(body.width), height.min(body.height));
+    let y = if body.width >= 96 && body.height >= 24 { body.bottom() - height } else { body.y };
+    Rect { x: body.x, y, width, height }
+}
+
 /// What can be said of the selected example's label.
 fn verdict(app: &App, buf: &mut Buffer, body: Rect) {
     let now = app.example.and_then(|example| app.own_review(example)).and_then(|review| review.verdict);
@@ -93,7 +100,8 @@ fn verdict(app: &App, buf: &mut Buffer, body: Rect) {
         let help = if binding.word == "cancel" { String::new() } else { format!(": {}", binding.help) };
         key_line(app, binding.shown, format!("{}{help}", binding.word))
     }));
-    let inner = popup(buf, body, app.theme, &format!("Verdict on #{id}"), 68, text.len() as u16 + 2);
+    let place = beside_the_picture(body, text.len() as u16 + 2);
+    let inner = popup_at(buf, place, app.theme, &format!("Verdict on #{id}"));
     lines(buf, inner, text);
 }
 
@@ -115,8 +123,8 @@ fn new_label(app: &App, buf: &mut Buffer, body: Rect, typed: &str) {
     text.extend(
         keys::footer(keys::Context::NewLabel).map(|b| key_line(app, b.shown, format!("{}: {}", b.word, b.help))),
     );
-    let inner =
-        popup(buf, body, app.theme, "Mislabelled: type the number of the right class", 68, text.len() as u16 + 2);
+    let place = beside_the_picture(body, text.len() as u16 + 2);
+    let inner = popup_at(buf, place, app.theme, "Mislabelled: type the number of the right class");
     lines(buf, inner, text);
 }
 

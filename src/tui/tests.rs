@@ -124,6 +124,20 @@ fn the_numbers_can_be_focused_scrolled_and_seen_alone() {
 }
 
 #[test]
+fn every_tab_of_an_analysis_is_answered() {
+    use super::tabs::{TABS, answer};
+    let mut app = app();
+    press(&mut app, "m");
+    for tab in TABS.iter().filter(|tab| tab.analysis().is_some()) {
+        app.act(tab.action());
+        settle(&mut app);
+        let analysis = answer::analysis(tab.analysis().unwrap()).unwrap();
+        assert!(app.known(analysis).is_some(), "{tab:?} was not answered");
+        assert!(!shown(&app, 160, 45).contains("being computed"), "{tab:?}");
+    }
+}
+
+#[test]
 fn enter_on_a_mark_shows_the_examples_behind_it() {
     let mut app = app();
     press(&mut app, "m4");

@@ -159,7 +159,7 @@ fn depth_is_answered_from_what_the_runs_left_and_a_damaged_run_is_left_out() {
         "data.label_noise={ kind = 'random', rate = 0.4 }",
         "train.observe=sweep",
         "train.epochs=2",
-        "model.0.replicates=1",
+        "model.0.replicates=2",
         "model.1.replicates=3",
         "scores.learned={ against = 'final95' }",
         "scores.output_margin={}",

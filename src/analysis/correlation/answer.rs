@@ -45,17 +45,24 @@ fn lack(of: &Correlations) -> Option<String> {
     }
 }
 
-/// The three parts of Kwok's figure 4, left to right.
-fn pictures(of: &Correlations) -> [(String, Array2<f64>); 3] {
+/// The three parts of Kwok's figure 4, left to right; with few runs, what is left of the middle one where the run is no part of
+/// the mean.
+fn pictures(of: &Correlations) -> Vec<(String, Array2<f64>)> {
     let runs = if of.runs == 1 { "run" } else { "runs" };
     let title = |part: &str| format!("{}: {part} ({} {runs}, {})", of.model, of.runs, of.role);
     let mut right = &of.same_run - &of.mean_run;
     right.diag_mut().fill(f64::NAN);
+    let others = of.leave_one_out.as_ref();
+    let others =
+        others.map(|rest| (title("mean of the other runs with run, minus mean with mean"), rest - &of.mean_mean));
     [
         (title("mean with mean"), of.mean_mean.clone()),
-        (title("mean with run, minus mean with mean"), &of.mean_run - &of.mean_mean),
+        (title("mean with run (part of that mean), minus mean with mean"), &of.mean_run - &of.mean_mean),
         (title("within the same run, minus mean with run"), right),
     ]
+    .into_iter()
+    .chain(others)
+    .collect()
 }
 
 /// The lowest and the highest correlation of two mean scores.

@@ -31,6 +31,7 @@ impl App {
             }
             Action::NextModel if self.models.len() < 2 => Err("This study has one model only.".into()),
             Action::NextPane if self.panes() < 2 => Err("This tab has nothing else to focus.".into()),
+            Action::ShowBehind if !self.has_behind() => Err("No examples stand behind this mark.".into()),
             Action::TurnMatrix if self.matrices().is_empty() => Err("There is no matrix yet.".into()),
             _ => self.choosable(action),
         }

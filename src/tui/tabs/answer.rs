@@ -19,6 +19,7 @@ use crate::store::record::State;
 use crate::tui::app::App;
 use crate::tui::format;
 use crate::tui::screen::{Target, View, first_end};
+use crate::tui::tabs::Tab;
 use crate::tui::widgets::figure::{self, Cursor};
 use crate::tui::widgets::{line, lines, pane, scrolled};
 
@@ -69,7 +70,11 @@ pub fn analysis(name: &str) -> Option<&'static Analysis> {
 /// The analyses that share the key of a named one, itself among them, in the registry's order.
 pub fn sharing(name: &str) -> impl Iterator<Item = &'static Analysis> {
     let key = analysis(name).and_then(|analysis| analysis.tab).map(|(key, _)| key);
-    let shares = move |analysis: &&'static Analysis| key.is_some() && analysis.tab.map(|(key, _)| key) == key;
+    let name = name.to_owned();
+    let shares = move |analysis: &&'static Analysis| {
+        // The correlations have a tab of their own kind.
+        analysis.name == name || key.is_some() && analysis.tab.map(|(key, _)| key) == key
+    };
     analysis::REGISTRY.iter().copied().filter(shares)
 }
 
@@ -148,6 +153,13 @@ impl App {
     pub(in crate::tui) fn look_at_figure(&mut self, name: &'static str, figure: usize) {
         self.answers.scrolled = 0;
         self.answers.places.insert(name, Place { figure, ..Place::default() });
+    }
+
+    /// Whether examples stand behind the mark under the cursor.
+    pub(in crate::tui) fn has_behind(&self) -> bool {
+        let Tab::Answer(name) = self.tab else { return false };
+        let (place, figure) = self.shown(name);
+        figure.is_some_and(|figure| !figure::behind(figure, place.cursor).is_empty())
     }
 
     /// The positions of the examples behind the mark under the cursor.

@@ -214,9 +214,9 @@ fn scatter(app: &App, buf: &mut Buffer, area: Rect, matrices: &[Matrix]) {
     plot.draw(buf, theme, "hard");
 }
 
-/// What the three matrices say.
+/// What the matrices say.
 fn explain(app: &App, buf: &mut Buffer, area: Rect) {
-    const TEXT: [(&str, &str); 4] = [
+    const TEXT: [(&str, &str); 5] = [
         (
             "Mean with mean",
             "Spearman's rank correlation of the scores, each averaged over the runs: do they order the examples alike?",
@@ -230,6 +230,10 @@ fn explain(app: &App, buf: &mut Buffer, area: Rect) {
             "How much two scores of one run agree beyond that: what they share by chance, because they watched the same run.",
         ),
         (
+            "Mean of the other runs with run",
+            "As mean with run, but the run is no part of the mean: a run's share in its own mean lifts the second matrix. Shown below 20 runs.",
+        ),
+        (
             "",
             "All scores are turned so that larger is harder. Orange agrees, blue disagrees, white is 0. Left: the pair under the cursor, an example a dot, by the share of examples that are easier.",
         ),
@@ -239,7 +243,7 @@ fn explain(app: &App, buf: &mut Buffer, area: Rect) {
     let inner = Rect { x: inner.x + 1, width: inner.width.saturating_sub(2), ..inner };
     let mut text = Vec::new();
     // The matrix that is shown or focused comes first: a low pane has room for one.
-    let which = app.correlation.matrix.min(2);
+    let which = app.correlation.matrix.min(3);
     let order = [which].into_iter().chain((0..TEXT.len()).filter(|place| *place != which));
     for (head, sentence) in order.filter_map(|place| TEXT.get(place)) {
         if !head.is_empty() {

@@ -58,6 +58,11 @@ pub fn pane(buf: &mut Buffer, area: Rect, theme: Theme, title: Vec<Span>, focuse
 pub fn popup(buf: &mut Buffer, area: Rect, theme: Theme, title: &str, width: u16, height: u16) -> Rect {
     let (width, height) = (width.min(area.width), height.min(area.height));
     let place = Rect::new(area.x + (area.width - width) / 2, area.y + (area.height - height) / 2, width, height);
+    popup_at(buf, place, theme, title)
+}
+
+/// The same at a place.
+pub fn popup_at(buf: &mut Buffer, place: Rect, theme: Theme, title: &str) -> Rect {
     Clear.render(place, buf);
     let inner = pane(buf, place, theme, vec![Span::styled(title.to_owned(), theme.strong())], true);
     Rect { x: inner.x + 1, width: inner.width.saturating_sub(2), ..inner }
