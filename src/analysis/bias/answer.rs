@@ -108,18 +108,20 @@ fn reading(pairs: &[Pair]) -> String {
             return format!("{}: no example could be tested", pair.name());
         };
         let [a, b] = pair.runs;
+        let (most_by, and_least) = if numbers.len() > 1 {
+            let (mean, above) = (significant(least.1.mean), significant(100.0 * least.1.above));
+            ("most by", format!(" and least by {} ({mean}, {above} %)", least.0))
+        } else {
+            ("by", String::new())
+        };
         format!(
-            "{} ({a} and {b} runs, {} examples) differ most by {} (mean -ln p {}, {} % of examples above Bonferroni's {}) and \
-             least by {} ({}, {} %){}",
+            "{} ({a} and {b} runs, {} examples) differ {most_by} {} (mean -ln p {}, {} % of examples above Bonferroni's {}){and_least}{}",
             pair.name(),
             pair.role,
             most.0,
             significant(most.1.mean),
             significant(100.0 * most.1.above),
             significant(pair.threshold()),
-            least.0,
-            significant(least.1.mean),
-            significant(100.0 * least.1.above),
             class_in_words(pair)
         )
     };

@@ -79,6 +79,15 @@ fn reading(of: &Correlations) -> Option<String> {
         format!("{} with {}", name(i), name(j))
     };
     let runs = if of.runs == 1 { "1 run".to_owned() } else { format!("{} runs", of.runs) };
+    if pairs().count() == 1 {
+        return Some(format!(
+            "{} ({runs}, {} examples): the mean scores correlate at {:.3} (95 % interval {low:.3} to {high:.3}), {}",
+            of.model,
+            of.role,
+            lowest.0,
+            pair(lowest)
+        ));
+    }
     Some(format!(
         "{} ({runs}, {} examples): mean scores correlate least at {:.3} (95 % interval {low:.3} to {high:.3}), {}; most \
          at {:.3}, {}",
