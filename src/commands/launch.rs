@@ -89,7 +89,7 @@ impl Prepared {
     pub fn start(&self, jobs: usize, force: bool, stages: StageHook) -> Result<Running> {
         let folder = self.open_folder()?;
         // What was imported into the folder is shown beside what is trained.
-        let plan = Arc::new((*self.plan).clone().with_imported(&folder.record().imported));
+        let plan = Arc::new(self.whole_plan(&folder)?.with_imported(&folder.record().imported));
         let examples = Arc::new(Examples::of(&self.dataset));
         let board = Arc::new(results::board(&folder, &plan, &examples));
         let (told, events) = unbounded();
@@ -134,8 +134,18 @@ impl Prepared {
         let record = StudyRecord::new(&self.plan.config, &self.dataset);
         let folder = StudyFolder::open_or_create(&self.dir, &record)?;
         folder.write_examples(&ExampleTable::of(&self.dataset))?;
-        added_scores::fill(&folder, &self.plan, &self.dataset)?;
+        added_scores::fill(&folder, &self.whole_plan(&folder)?, &self.dataset, self.shard.is_some())?;
         Ok(folder)
+    }
+
+    /// The plan with all scores of the folder, also those that this config does not name: replicates of a study have the same scores.
+    fn whole_plan(&self, folder: &StudyFolder) -> Result<Plan> {
+        let config = Config { scores: folder.record().config.scores.clone(), ..self.plan.config.clone() };
+        let mut plan = Plan::new(&config, self.dataset.train)?;
+        if let Some(shard) = self.shard {
+            plan.keep(shard);
+        }
+        Ok(plan)
     }
 }
 

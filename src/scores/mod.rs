@@ -23,6 +23,7 @@ mod learned;
 mod loss;
 mod max_confidence;
 mod mean;
+mod merge;
 mod needs;
 mod observation;
 mod output_margin;
@@ -41,6 +42,7 @@ use crate::data::Role;
 use crate::study::Timetable;
 use crate::study::config::Observe;
 
+pub use merge::merged;
 pub use needs::{Need, Pass, Space, Target};
 pub use observation::{Observation, Record};
 pub use settings::{Domain, Setting, Settings};

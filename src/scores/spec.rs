@@ -28,7 +28,7 @@ impl PartialEq for ScoreSpec {
 }
 
 impl ScoreSpec {
-    fn new(kind: &'static ScoreKind, settings: Settings, observe: Observe) -> Self {
+    pub(super) fn new(kind: &'static ScoreKind, settings: Settings, observe: Observe) -> Self {
         Self { name: settings.full_name(kind), kind, settings, observe }
     }
 
@@ -67,6 +67,13 @@ impl ScoreSpec {
     pub fn is_in_files(&self, timetable: &Timetable) -> bool {
         let stored = |need: &Need| need.after.iter().all(|epoch| need.pass.is_stored(*epoch, timetable.epochs, true));
         self.needs(timetable).iter().all(stored)
+    }
+
+    /// Whether the final weights of a finished replicate, and its files, are enough to compute it.
+    pub fn outlives_training(&self, timetable: &Timetable) -> bool {
+        let needs = self.needs(timetable);
+        let there = |need: &Need| need.after.iter().all(|epoch| need.pass.outlives_training(*epoch, timetable.epochs));
+        needs.iter().all(there)
     }
 
     /// Whether it is a number per example of a model, not of each replicate.

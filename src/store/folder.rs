@@ -9,6 +9,7 @@ use super::record::ReplicateRecord;
 use super::replicate::ReplicateDir;
 use super::{atomic, differences};
 use crate::data::{Dataset, ImageShape, Normalisation};
+use crate::scores;
 use crate::study::{Config, ImportedScore, Plan, ReplicateId, imported, validate};
 use crate::{Error, NUMERICS, Result, VERSION};
 
@@ -203,9 +204,7 @@ impl StudyFolder {
                 None => record.config.models.push(old.clone()),
             }
         }
-        for (name, settings) in &self.record.config.scores {
-            record.config.scores.entry(name.clone()).or_insert_with(|| settings.clone());
-        }
+        record.config.scores = scores::merged(&record.config.scores, &self.record.config.scores);
         record.imported.clone_from(&self.record.imported);
         self.record = record;
         atomic::remove_leftovers(&self.path)?;

@@ -162,6 +162,11 @@ impl ReplicateDir {
         npy::write(&self.file("initial_predicted.npy"), &[predicted.len()], predicted)
     }
 
+    /// Whether `initial_predicted.npy` is there.
+    pub fn has_initial_predicted(&self) -> bool {
+        self.file("initial_predicted.npy").is_file()
+    }
+
     /// Reads `initial_predicted.npy`; None where no score asked for it.
     pub fn initial_predicted(&self) -> Result<Option<Vec<u16>>> {
         let path = self.file("initial_predicted.npy");

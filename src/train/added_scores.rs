@@ -9,6 +9,7 @@ use std::collections::BTreeSet;
 use crate::data::Dataset;
 use crate::scores::{Need, Observer, Pass, ScoreSpec, Sizes};
 use crate::store::StudyFolder;
+use crate::store::lock::Claim;
 use crate::store::observations::Observations;
 use crate::store::record::{ReplicateRecord, State};
 use crate::store::replicate::{ReplicateDir, StoredScore};
@@ -26,13 +27,15 @@ pub fn check(folder: &StudyFolder, plan: &Plan) -> Result<()> {
         // A record that cannot be read is that replicate's failure, told when its turn comes.
         let Ok(Some(record)) = folder.replicate(&replicate.id).record() else { continue };
         let needs = |spec: &ScoreSpec| spec.needs(&replicate.timetable);
-        let first_gone = |spec: &ScoreSpec| needs(spec).iter().flat_map(|need| gone(need, replicate, &record)).next();
+        let dir = folder.replicate(&replicate.id);
+        let first_gone =
+            |spec: &ScoreSpec| needs(spec).iter().flat_map(|need| gone(need, replicate, &record, &dir)).next();
         let late: Vec<_> = plan.scores.iter().filter_map(|spec| Some((spec, first_gone(spec)?))).collect();
         // Scores and checkpoints are large: they are read only where a pass went by that a score may have missed.
         if late.is_empty() {
             continue;
         }
-        let Ok(known) = known_scores(&folder.replicate(&replicate.id), &record) else { continue };
+        let Ok(known) = known_scores(&dir, &record) else { continue };
         for (spec, epoch) in late.iter().filter(|(spec, _)| !known.contains(&spec.name)) {
             lines.push(format!("{}: `{}` needs a pass after epoch {epoch}", replicate.id, spec.name));
         }
@@ -56,10 +59,12 @@ fn known_scores(dir: &ReplicateDir, record: &ReplicateRecord) -> Result<BTreeSet
 }
 
 /// Epochs whose passes are wanted, went by, and left nothing behind.
-fn gone(need: &Need, plan: &ReplicatePlan, record: &ReplicateRecord) -> Vec<u32> {
+fn gone(need: &Need, plan: &ReplicatePlan, record: &ReplicateRecord, dir: &ReplicateDir) -> Vec<u32> {
     let finished = record.state == State::Finished;
     let committed = if finished { record.epochs_done } else { record.epochs_committed };
     let there = |epoch: u32| match finished {
+        // Predictions at initialisation are stored where a score asked for them.
+        _ if need.pass == Pass::Predictions && epoch == 0 => dir.has_initial_predicted(),
         true => need.pass.outlives_training(epoch, plan.timetable.epochs),
         false => need.pass.is_stored(epoch, plan.timetable.epochs, false),
     };
@@ -67,18 +72,24 @@ fn gone(need: &Need, plan: &ReplicatePlan, record: &ReplicateRecord) -> Vec<u32>
     need.after.iter().copied().filter(lost).collect()
 }
 
-/// Computes the scores that finished replicates do not have yet, and stores them beside the others.
+/// Computes the scores that finished replicates do not have yet, and stores them beside the others; `lockless` as in
+/// [`ReplicateDir::claim`].
 ///
 /// # Errors
 /// A file that cannot be read or written.
-pub fn fill(folder: &StudyFolder, plan: &Plan, dataset: &Dataset) -> Result<()> {
-    for replicate in &plan.replicates {
-        fill_one(&folder.replicate(&replicate.id), &plan.scores, replicate, dataset)?;
+pub fn fill(folder: &StudyFolder, plan: &Plan, dataset: &Dataset, lockless: bool) -> Result<()> {
+    for replicate in plan.replicates.iter().filter(|replicate| !plan.is_imported(&replicate.id.label)) {
+        fill_one(&folder.replicate(&replicate.id), &plan.scores, replicate, (dataset, lockless))?;
     }
     Ok(())
 }
 
-fn fill_one(dir: &ReplicateDir, specs: &[ScoreSpec], plan: &ReplicatePlan, dataset: &Dataset) -> Result<()> {
+fn fill_one(
+    dir: &ReplicateDir,
+    specs: &[ScoreSpec],
+    plan: &ReplicatePlan,
+    (dataset, lockless): (&Dataset, bool),
+) -> Result<()> {
     let (timetable, labels) = (&plan.timetable, &dataset.labels);
     // Files that cannot be read are that replicate's failure, told when it is shown.
     let Ok(Some(record)) = dir.record() else { return Ok(()) };
@@ -94,6 +105,8 @@ fn fill_one(dir: &ReplicateDir, specs: &[ScoreSpec], plan: &ReplicatePlan, datas
     let Ok(Some(observations)) = dir.open_observations() else { return Ok(()) };
     let roles = plan.roles(dataset.train, dataset.test());
     let sizes = Sizes { roles, observed: record.observed, classes: dataset.classes(), timetable: *timetable };
+    // Whoever is at it already, adds them.
+    let Claim::Ours(_lock) = dir.claim(lockless)? else { return Ok(()) };
     let mut observers: Vec<_> = missing.iter().map(|spec| spec.observer(&sizes)).collect();
     replay(&mut observers, dir, &observations, timetable.rows_after(record.epochs_done), labels)?;
     let (_, logits) = dir.final_logits()?;

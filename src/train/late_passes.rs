@@ -30,7 +30,9 @@ use crate::{Error, Result};
 
 /// The scores that a finished replicate lacks and only its network can give.
 pub fn missing(dir: &ReplicateDir, plan: &Plan, replicate: &ReplicatePlan) -> Vec<ScoreSpec> {
-    let asks = |spec: &&ScoreSpec| spec.is_observed() && !spec.is_in_files(&replicate.timetable);
+    let timetable = &replicate.timetable;
+    let asks =
+        |spec: &&ScoreSpec| spec.is_observed() && !spec.is_in_files(timetable) && spec.outlives_training(timetable);
     let asking: Vec<&ScoreSpec> = plan.scores.iter().filter(asks).collect();
     if asking.is_empty() || plan.is_imported(&replicate.id.label) {
         return Vec::new();
@@ -98,6 +100,7 @@ fn open<'a, K: Kernels>(
     let dataset = &*context.dataset;
     let model = crate::models::parse(&plan.model).map_err(Error::Usage)?;
     let mut learner = Learner::new(kernels, &model, dataset.shape, dataset.classes())?;
+    check_backend(context, &dir, &record, &learner.backend_id())?;
     restore(&mut learner, &dir, &record)?;
     let roles = plan.roles(dataset.train, dataset.test());
     let (timetable, classes) = (plan.timetable, dataset.classes());
@@ -109,9 +112,6 @@ fn open<'a, K: Kernels>(
     replay(&mut observers, &dir, &observations, rows, &dataset.labels)?;
     let trained = data::roles::positions(&roles, Role::Train);
     let pulse = Pulse::new(plan.recipe.batch_size.of(trained.len()).min(trained.len()));
-    if record.backend_id != learner.backend_id() {
-        dir.log(&format!("scores are added by {}, it was trained by {}", learner.backend_id(), record.backend_id))?;
-    }
     Ok(Run {
         life: Life { context, plan, steer, dir, record, pulse },
         observers,
@@ -124,6 +124,20 @@ fn open<'a, K: Kernels>(
         lock,
         observations,
     })
+}
+
+/// Other arithmetic gives other bits: that is refused unless forced, and then recorded.
+fn check_backend(context: &Context, dir: &ReplicateDir, record: &ReplicateRecord, now: &str) -> Result<()> {
+    let then = &record.backend_id;
+    if then == now {
+        return Ok(());
+    }
+    if !context.force {
+        return Err(Error::Failed(format!(
+            "it was trained by {then}, this is {now}: added scores would not be of the same arithmetic; --force adds them"
+        )));
+    }
+    dir.log(&format!("scores are added by {now}, it was trained by {then}"))
 }
 
 /// Gives a network the final weights of a replicate.
@@ -166,11 +180,17 @@ fn arena(table: &[Entry], tensors: &BTreeMap<String, Tensor<'_>>) -> Result<Vec<
 
 /// Stores what the observers have seen.
 fn add<K: Kernels>(run: &Run<'_, K>) -> Result<()> {
-    let Life { dir, context, plan, .. } = &run.life;
-    let scores = context.plan.scores.iter().zip(&run.observers).map(|(spec, observer)| StoredScore {
-        name: spec.name.clone(),
-        values: observer.values(),
-        conventions: spec.conventions(&plan.timetable),
+    let Life { dir, context, plan, record, .. } = &run.life;
+    if !run.lock.still_owned() {
+        return Err(Error::Failed("another process took this replicate over; it goes on there".into()));
+    }
+    let backend = run.learner.backend_id();
+    let scores = context.plan.scores.iter().zip(&run.observers).map(|(spec, observer)| {
+        let mut conventions = spec.conventions(&plan.timetable);
+        if backend != record.backend_id {
+            conventions["backend_id"] = backend.clone().into();
+        }
+        StoredScore { name: spec.name.clone(), values: observer.values(), conventions }
     });
     store(dir, scores.collect(), "scores added from the final weights")
 }

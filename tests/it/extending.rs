@@ -83,6 +83,58 @@ fn scores_of_the_final_weights_are_added_to_finished_replicates() {
 }
 
 #[test]
+fn another_variant_of_a_score_stands_beside_those_that_were_stored_and_new_replicates_have_all() {
+    let temp = tempfile::tempdir().unwrap();
+    let dir = temp.path().join("s");
+    run(&dir, &["scores={ el2n = { epoch = [0, 2] } }"], 2);
+    run(&dir, &["scores={ el2n = { epoch = 3 }, aum = { space = \"logit\" } }", "model.0.replicates=3"], 2);
+    let folder = diffscope::store::StudyFolder::open(&dir).unwrap();
+    let names: Vec<String> = folder.plan().unwrap().scores.iter().map(|spec| spec.name.clone()).collect();
+    for name in ["el2n@0", "el2n@2", "el2n@3", "aum", "aum.logit"] {
+        assert!(names.iter().any(|known| known == name), "{name} in {names:?}");
+        let newest = folder.replicate(&id("net", 2)).scores().unwrap().unwrap();
+        assert!(newest.iter().any(|score| score.name == name), "the replicate that came later has {name}");
+    }
+    let before = std::fs::read_to_string(dir.join("study.toml")).unwrap();
+    run(&dir, &["scores={ el2n = { epoch = [0, 2] } }", "model.0.replicates=3"], 2);
+    let after = diffscope::store::StudyFolder::open(&dir).unwrap().plan().unwrap().scores.len();
+    assert_eq!(after, names.len(), "an older config takes nothing away: {before}");
+}
+
+#[test]
+fn what_was_never_looked_at_is_refused_by_name() {
+    let temp = tempfile::tempdir().unwrap();
+    let dir = temp.path().join("s");
+    run(&dir, &["train.observe=\"sweep\"", "scores={}"], 2);
+    let error = refusal(&dir, &["train.observe=\"sweep\"", "scores={ learned = { against = \"final\" } }"]);
+    assert!(error.contains("learned.final") && error.contains("net/000"), "{error}");
+}
+
+#[test]
+fn scores_of_other_arithmetic_are_added_by_force_alone() {
+    let temp = tempfile::tempdir().unwrap();
+    let dir = temp.path().join("s");
+    run(&dir, &["scores={}"], 2);
+    let net = replicate(&dir, "net");
+    net.change_record(|record| record.backend_id = "cpu-of-another-kind".into()).unwrap();
+    let more = ["scores={ input_margin = {} }"];
+    let running = start(&dir, &more, 1);
+    let all = crate::studies::progress_when(&running, "it is refused", |all| {
+        all[0].state == diffscope::store::record::State::Failed
+    });
+    running.crew.end(false);
+    assert!(all[0].reason.as_ref().unwrap().contains("--force"), "{all:?}");
+    let running = prepare(&dir, &more).start(1, true, std::sync::Arc::new(|_, _| ())).unwrap();
+    let _ = crate::studies::progress_when(&running, "all is done", |all| {
+        all.iter().all(|one| one.state == diffscope::store::record::State::Finished)
+    });
+    running.crew.end(false);
+    let scores = net.scores().unwrap().unwrap();
+    let margin = scores.iter().find(|score| score.name == "input_margin").unwrap();
+    assert!(margin.conventions["backend_id"].is_string(), "{}", margin.conventions);
+}
+
+#[test]
 fn a_replicate_that_scores_cannot_be_added_to_stays_finished() {
     let temp = tempfile::tempdir().unwrap();
     let dir = temp.path().join("s");
