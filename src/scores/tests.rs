@@ -88,10 +88,8 @@ fn by_definition(name: &str, history: &[Exact]) -> f64 {
         "loss" => mean(|look| look.loss),
         "accuracy" => right.iter().filter(|right| **right).count() as f64 / t as f64,
         "confidence" => mean(|look| look.p[look.label]),
-        "variability" => {
-            let centre = mean(|look| look.p[look.label]);
-            (history.iter().map(|look| (look.p[look.label] - centre).powi(2)).sum::<f64>() / t as f64).sqrt()
-        }
+        "variability" => deviation(history, |look| look.p[look.label]),
+        "variability.accuracy" => deviation(history, |look| f64::from(u8::from(look.predicted == look.label))),
         "entropy" => mean(|look| look.entropy),
         "max_confidence" => mean(|look| look.p[look.predicted]),
         "aum" => mean(|look| look.p[look.label] - rival(&look.p, look.label)),
@@ -112,7 +110,15 @@ fn by_definition(name: &str, history: &[Exact]) -> f64 {
     }
 }
 
-const ALL: &str = "aum = [{}, { space = 'logit' }, { until = 2 }]
+/// The population standard deviation of a quantity over a history.
+fn deviation(history: &[Exact], of: fn(&Exact) -> f64) -> f64 {
+    let values: Vec<f64> = history.iter().map(of).collect();
+    let centre = values.iter().sum::<f64>() / values.len() as f64;
+    (values.iter().map(|value| (value - centre).powi(2)).sum::<f64>() / values.len() as f64).sqrt()
+}
+
+const ALL: &str = "variability = [{}, { of = 'accuracy' }]
+    aum = [{}, { space = 'logit' }, { until = 2 }]
     forgetting = [{}, { never_learned = 'zero' }, { never_learned = 'inf' }]";
 
 /// The value of a score for `c_t = 1` where the text has a `1`.
