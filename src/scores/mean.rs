@@ -14,6 +14,7 @@ pub(super) const TRAJECTORY: ScoreKind = ScoreKind {
     definition: "",
     settings: &[],
     refusal: |_, _| None,
+    futile: |_, _| None,
     needs: |_, _| Vec::new(),
     observer: |_, sizes| over_time(sizes, |_| f64::NAN),
     ensemble: None,

@@ -127,6 +127,19 @@ pub struct Conditions {
     pub retrains: bool,
 }
 
+/// What of a model's training decides whether a score can have values.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Setup {
+    /// The course of each replicate.
+    pub timetable: Timetable,
+    /// Replicates of the model.
+    pub replicates: usize,
+    /// Training examples that each replicate trains on.
+    pub trained: usize,
+    /// Training examples that each replicate holds out by itself.
+    pub held_out: usize,
+}
+
 /// How large an observer's arrays are, and what each example is to the replicate.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Sizes {
@@ -171,6 +184,9 @@ pub struct ScoreKind {
     pub settings: &'static [Setting],
     /// Why a study of these conditions cannot give it, where it cannot: what to change.
     pub refusal: fn(&Settings, Conditions) -> Option<&'static str>,
+    /// Why a model trained like this gives it no values, or none that say anything, where settings and training do not go
+    /// together: the end of a sentence that begins with its name.
+    pub futile: fn(&Settings, &Setup) -> Option<String>,
     /// The passes of its own, in a training of that course.
     pub needs: fn(&Settings, &Timetable) -> Vec<Need>,
     /// A fresh observer.

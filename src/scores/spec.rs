@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::ensemble::{Consensus, Ensemble};
 use super::settings::Settings;
-use super::{Conditions, Harder, Kind, Need, Observer, Pass, REGISTRY, ScoreKind, Sizes};
+use super::{Conditions, Harder, Kind, Need, Observer, Pass, REGISTRY, ScoreKind, Setup, Sizes};
 use crate::error::did_you_mean;
 use crate::study::Timetable;
 use crate::study::config::Observe;
@@ -90,9 +90,10 @@ impl ScoreSpec {
         Some(self.kind.ensemble?.compute(&self.settings, ensemble, inside))
     }
 
-    /// What a user should know before a training of that course: that this score will have no values.
-    pub fn warning(&self, timetable: &Timetable) -> Option<String> {
-        let (name, epochs) = (&self.name, timetable.epochs);
+    /// What a user should know before such a training: that this score will have no values, or none that say anything.
+    pub fn warning(&self, setup: &Setup) -> Option<String> {
+        let (name, timetable) = (&self.name, &setup.timetable);
+        let epochs = timetable.epochs;
         let until = self.settings.number("until").filter(|until| *until > epochs);
         let unmet = self.needs(timetable).into_iter().find(|need| !need.is_met(epochs));
         let last = until.or_else(|| unmet.as_ref()?.after.iter().copied().find(|epoch| *epoch > epochs));
@@ -101,7 +102,7 @@ impl ScoreSpec {
                 Some(format!("`{name}` needs epoch {epoch}, but training ends after {epochs}: it will have no values"))
             }
             (None, Some(_)) => Some(format!("`{name}` needs two checkpoints at least: it will have no values")),
-            (None, None) => None,
+            (None, None) => Some(format!("`{name}` {}", (self.kind.futile)(&self.settings, setup)?)),
         }
     }
 

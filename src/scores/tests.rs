@@ -229,12 +229,48 @@ fn what_cannot_be_is_refused_with_what_could() {
     assert!(resolve(&"learned = { against = 'final' }".parse().unwrap(), sweeps).is_ok());
 }
 
+/// Many replicates of so many epochs on plenty of examples, of which a tenth is held out.
+fn long(number: usize) -> Setup {
+    Setup { timetable: epochs(number), replicates: 10, trained: 900, held_out: 100 }
+}
+
+#[test]
+fn settings_that_leave_a_score_without_values_warn() {
+    let one = |text: &str, setup: Setup| {
+        let conditions = Conditions { observe: Observe::Sweep, holds_out: true, ..Conditions::default() };
+        let warned: Vec<String> = resolve(&text.parse().unwrap(), conditions)
+            .unwrap()
+            .iter()
+            .filter_map(|spec| spec.warning(&setup))
+            .collect();
+        assert!(warned.len() < 2, "{warned:?}");
+        warned.into_iter().next()
+    };
+    let (few, small) = (Setup { replicates: 3, ..long(9) }, Setup { trained: 30, ..long(9) });
+    for (text, futile, fine, says) in [
+        ("vog = { stage = 'late', ddof = 3 }", long(9), None, "3 epochs less ddof = 3"),
+        ("vog = { stage = 'late', ddof = 2 }", Setup::default(), Some(long(9)), "two checkpoints"),
+        ("memorization = {}", few, Some(Setup { replicates: 4, ..few }), "there are 3 in all"),
+        ("memorization = { least = 1 }", Setup { held_out: 0, ..few }, Some(few), "hold examples out"),
+        ("agreement = {}", Setup { replicates: 1, ..few }, Some(few), "two replicates"),
+        ("prediction_depth = {}", small, Some(Setup { trained: 31, ..small }), "an example has 29"),
+        ("prediction_depth = { leave_one_out = false, k = 31 }", small, None, "an example has 30"),
+        ("prediction_depth = { leave_one_out = false }", Setup { trained: 29, ..small }, Some(small), "has 29"),
+        ("self_prototypes = { k = 31 }", small, None, "31 centres for 30"),
+        ("self_prototypes = { k = 30 }", Setup { trained: 29, ..small }, Some(small), "30 centres for 29"),
+    ] {
+        let warning = one(text, futile).unwrap_or_default();
+        assert!(warning.contains(says), "{text}: {warning}");
+        assert_eq!(fine.and_then(|fine| one(text, fine)), None, "{text}");
+    }
+}
+
 #[test]
 fn an_epoch_past_the_end_warns_and_gives_nan() {
     let text = "el2n = { epoch = [0, 20] }\naum = { until = 80 }";
-    let warned: Vec<String> = specs(text).unwrap().iter().filter_map(|spec| spec.warning(&epochs(2))).collect();
+    let warned: Vec<String> = specs(text).unwrap().iter().filter_map(|spec| spec.warning(&long(2))).collect();
     assert!(warned.len() == 2 && warned[0].contains("`aum.until80`") && warned[1].contains("epoch 20"), "{warned:?}");
-    assert!(specs(text).unwrap().iter().all(|spec| spec.warning(&epochs(80)).is_none()));
+    assert!(specs(text).unwrap().iter().all(|spec| spec.warning(&long(80)).is_none()));
     assert_eq!(passes(&specs(text).unwrap(), &epochs(2)), [(Pass::Logits, [0].into())]);
     let mut observer = one(text, "aum.until80").observer(&sizes(1, 1, 2, epochs(2)));
     observer.observe(0, &record(&[vec![0.0, 1.0]], &[1]), &[1]);

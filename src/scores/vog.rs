@@ -25,6 +25,11 @@ pub(super) static KIND: ScoreKind = ScoreKind {
         Setting { name: "ddof", domain: Domain::Number { default: 0, least: 0 } },
     ],
     harder_with: Some(|settings| if settings.is("stage", "early") { Harder::Low } else { Harder::High }),
+    futile: |settings, setup| {
+        let (ddof, epochs) = (settings.number("ddof").unwrap_or(0), need(settings, &setup.timetable).after.len());
+        (ddof as usize >= epochs)
+            .then(|| format!("divides by its {epochs} epochs less ddof = {ddof}: it will have no values"))
+    },
     needs: |settings, timetable| vec![need(settings, timetable)],
     observer: |settings, sizes| Box::new(Vog::new(settings, sizes)),
     ..PASS
