@@ -80,6 +80,13 @@ impl Ensembles {
         }
     }
 
+    /// A made-up score of a model.
+    #[cfg(test)]
+    pub fn insert(&mut self, label: &str, score: &str, consensus: Consensus) {
+        let sides = Sides { inside: consensus.clone(), outside: consensus };
+        self.scores.insert((label.to_owned(), score.to_owned()), sides);
+    }
+
     /// A score of a model, as replicates say it in which the examples have a role.
     pub fn get(&self, label: &str, score: &str, role: Role) -> Option<&Consensus> {
         let sides = self.scores.get(&(label.to_owned(), score.to_owned()))?;
