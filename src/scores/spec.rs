@@ -74,6 +74,11 @@ impl ScoreSpec {
         self.kind.ensemble.is_some()
     }
 
+    /// Whether it compares the replicates that were trained on an example with those that were not.
+    pub fn compares_sides(&self) -> bool {
+        self.kind.ensemble.is_some_and(|ensemble| ensemble.compares)
+    }
+
     /// Whether each replicate computes it while it trains.
     pub fn is_observed(&self) -> bool {
         !self.is_ensemble() && !self.is_imported()

@@ -367,7 +367,8 @@ pub fn held_out_session() -> Session {
     let mut ensembles = Ensembles::default();
     let values = |example: usize| if example < TRAIN { noise(example, 3) } else { f32::NAN };
     for (name, harder) in [("consensus_consistency", Harder::Low), ("memorization", Harder::High)] {
-        let consensus = Consensus { values: (0..ALL).map(values).collect(), counts: vec![2; ALL] };
+        let in_and_out = (name == "memorization").then(|| [vec![5; ALL], vec![3; ALL]]);
+        let consensus = Consensus { values: (0..ALL).map(values).collect(), counts: vec![2; ALL], in_and_out };
         ensembles.insert("mlp-512x7", name, consensus);
         session.scores.push(ScoreColumn { name: name.into(), harder });
     }

@@ -246,6 +246,8 @@ fn an_example_says_how_many_runs_trained_on_it() {
     }
     let row = text.lines().find(|line| line.contains("consensus_")).unwrap();
     assert!(row.contains(" of 2 runs"), "{row}");
+    let row = text.lines().find(|line| line.contains("memorization ")).unwrap();
+    assert!(row.contains(" 5 in, 3 out"), "{row}");
     let narrow = shown(&app, 100, 45);
     let row = narrow.lines().find(|line| line.contains("conse")).unwrap();
     assert!(row.contains(" of 2"), "{row}");

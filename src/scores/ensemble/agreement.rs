@@ -17,6 +17,7 @@ pub(crate) static KIND: ScoreKind = ScoreKind {
     },
     ensemble: Some(EnsembleScore {
         outside_only: false,
+        compares: false,
         of: |settings, looks| {
             let outputs: Vec<Vec<f64>> = looks.asked.iter().map(|logits| softmax(logits)).collect();
             let pairs = !settings.is("form", "generalised");

@@ -25,6 +25,7 @@ pub(crate) static KIND: ScoreKind = ScoreKind {
     },
     ensemble: Some(EnsembleScore {
         outside_only: true,
+        compares: true,
         of: |settings, looks| {
             let least = settings.number("least").unwrap_or(2) as usize;
             let fewest = looks.inside.len().min(looks.outside.len());

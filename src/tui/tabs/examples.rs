@@ -282,6 +282,9 @@ fn judged(app: &App, example: usize) -> String {
 /// behind it where that is known.
 fn mean_of(summary: &Summary, values: &ScoreSummary, example: usize) -> String {
     let behind = values.counts.get(example).map_or(0, |count| usize::from(*count));
+    if let Some([inside, outside]) = values.sides(example) {
+        return format!(", {} with it against {outside} without", format::plural(inside, "run", "runs"));
+    }
     if values.runs == 0 {
         let over = format::part(behind, summary.runs, "run", "runs");
         return if behind == 0 { String::new() } else { format!(", over {over}") };

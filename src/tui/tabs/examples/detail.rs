@@ -160,7 +160,8 @@ fn columns(longest: usize, counts: &[Counts], width: usize) -> (usize, bool) {
     if room(long) >= longest.min(SHORTEST_NAME) {
         return (longest.min(room(long)), false);
     }
-    (longest.min(room(short).max(LEAST_NAME)), true)
+    let name = room(short);
+    (if name < LEAST_NAME { longest } else { longest.min(name) }, true)
 }
 
 /// How many runs stand behind the means of an example: the most behind any score that runs have.
@@ -180,6 +181,9 @@ struct Counts {
 impl Counts {
     /// Of a score; `behind` is what the header says.
     fn of(values: &ScoreSummary, example: usize, behind: usize) -> Self {
+        if let Some([inside, outside]) = values.sides(example) {
+            return Self { long: format!(" {inside} in, {outside} out"), short: format!(" {inside}+{outside}") };
+        }
         match values.counts.get(example).map(|count| usize::from(*count)) {
             Some(count) if count > 0 && count != behind => Self {
                 long: format!(" of {}", format::plural(count, "run", "runs")),
