@@ -13,6 +13,7 @@ pub(super) const TRAJECTORY: ScoreKind = ScoreKind {
     citation: "",
     definition: "",
     settings: &[],
+    unused: |_| &[],
     refusal: |_, _| None,
     futile: |_, _| None,
     needs: |_, _| Vec::new(),

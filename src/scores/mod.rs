@@ -39,7 +39,7 @@ use std::sync::Arc;
 
 use crate::data::Role;
 use crate::study::Timetable;
-use crate::study::config::Observe;
+use crate::study::config::{Observe, Retrain};
 
 pub use needs::{Need, Pass, Space, Target};
 pub use observation::{Observation, Record};
@@ -117,14 +117,14 @@ pub enum Kind {
 }
 
 /// What of a study decides which scores it can give.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Conditions {
     /// When examples are observed.
     pub observe: Observe,
     /// Whether replicates of some model hold examples out.
     pub holds_out: bool,
-    /// Whether a part is kept for fine-tuning.
-    pub retrains: bool,
+    /// The part that is kept for fine-tuning, and how.
+    pub retrain: Option<Retrain>,
 }
 
 /// What of a model's training decides whether a score can have values.
@@ -182,6 +182,8 @@ pub struct ScoreKind {
     pub definition: &'static str,
     /// What can be set, in the order in which settings enter the name.
     pub settings: &'static [Setting],
+    /// Settings that have no effect beside others: conventions leave them out.
+    pub unused: fn(&Settings) -> &'static [&'static str],
     /// Why a study of these conditions cannot give it, where it cannot: what to change.
     pub refusal: fn(&Settings, Conditions) -> Option<&'static str>,
     /// Why a model trained like this gives it no values, or none that say anything, where settings and training do not go

@@ -7,7 +7,7 @@ use super::settings::Settings;
 use super::{Conditions, Harder, Kind, Need, Observer, Pass, REGISTRY, ScoreKind, Setup, Sizes};
 use crate::error::did_you_mean;
 use crate::study::Timetable;
-use crate::study::config::Observe;
+use crate::study::config::{Observe, Retrain};
 use crate::{Error, Result};
 
 /// A score with its settings, as a study computes it.
@@ -18,24 +18,26 @@ pub struct ScoreSpec {
     kind: &'static ScoreKind,
     settings: Settings,
     observe: Observe,
+    /// How the study fine-tunes, where it does.
+    retrain: Option<Retrain>,
 }
 
 impl PartialEq for ScoreSpec {
     fn eq(&self, other: &Self) -> bool {
         let alike = self.name == other.name && std::ptr::eq(self.kind, other.kind);
-        alike && self.settings == other.settings && self.observe == other.observe
+        alike && self.settings == other.settings && (self.observe, self.retrain) == (other.observe, other.retrain)
     }
 }
 
 impl ScoreSpec {
-    fn new(kind: &'static ScoreKind, settings: Settings, observe: Observe) -> Self {
-        Self { name: settings.full_name(kind), kind, settings, observe }
+    fn new(kind: &'static ScoreKind, settings: Settings, Conditions { observe, retrain, .. }: Conditions) -> Self {
+        Self { name: settings.full_name(kind), kind, settings, observe, retrain }
     }
 
     /// A score that was computed elsewhere; `per_run` as opposed to one number per example of a model.
     pub fn imported(name: &str, harder: Harder, per_run: bool) -> Self {
         let kind = super::imported::kind(harder, per_run);
-        Self { name: name.to_owned(), kind, settings: Settings::default(), observe: Observe::default() }
+        Self { name: name.to_owned(), kind, settings: Settings::default(), observe: Observe::default(), retrain: None }
     }
 
     /// The name without settings.
@@ -127,9 +129,23 @@ impl ScoreSpec {
             "harder": self.harder().name(),
             "definition": self.kind.definition,
             "source": self.kind.citation,
-            "settings": self.settings.to_json(),
+            "settings": self.in_force(timetable),
             "observations": format!("{observations}{every}"),
         })
+    }
+
+    /// Every setting that has an effect, with its value: the score's own, and the study's for the fine-tuning.
+    fn in_force(&self, timetable: &Timetable) -> serde_json::Map<String, serde_json::Value> {
+        let mut settings = self.settings.to_json();
+        (self.kind.unused)(&self.settings).iter().for_each(|unused| drop(settings.remove(*unused)));
+        if let Some(Retrain { fraction, epochs, lr }) = self.retrain
+            && self.needs(timetable).iter().any(|need| need.pass == Pass::RetrainedLogits)
+        {
+            settings.insert("fraction".to_owned(), fraction.into());
+            settings.insert("epochs".to_owned(), epochs.into());
+            settings.insert("lr".to_owned(), lr.into());
+        }
+        settings
     }
 }
 
@@ -163,7 +179,7 @@ pub fn resolve(scores: &toml::Table, conditions: Conditions) -> Result<Vec<Score
             None => Vec::new(),
         };
         for settings in variants {
-            let spec = ScoreSpec::new(kind, settings, conditions.observe);
+            let spec = ScoreSpec::new(kind, settings, conditions);
             if specs.iter().any(|other| other.name == spec.name) {
                 return Err(Error::Usage(format!("{}: `{}` is asked for twice; leave one out", kind.name, spec.name)));
             }

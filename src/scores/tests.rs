@@ -294,6 +294,22 @@ fn conventions_tell_apart_what_must_not_be_averaged_together() {
 }
 
 #[test]
+fn conventions_have_what_defines_a_number_and_nothing_that_does_not() {
+    let retrain = Some(crate::study::config::Retrain { fraction: 0.125, epochs: 7, lr: 0.5 });
+    let conditions = Conditions { observe: Observe::Sweep, holds_out: false, retrain };
+    let text = "holdout_retraining = {}\nvog = [{}, { stage = 'early' }, { stage = 'late' }]\ninput_margin = {}";
+    let specs = resolve(&text.parse().unwrap(), conditions).unwrap();
+    let of = |name: &str| specs.iter().find(|spec| spec.name == name).unwrap().conventions(&epochs(9));
+    let expected = serde_json::json!({ "fraction": 0.125, "epochs": 7, "lr": 0.5 });
+    assert_eq!(of("holdout_retraining")["settings"], expected);
+    assert_eq!(of("loss")["settings"], serde_json::json!({}), "fine-tuning is no matter of other scores");
+    let every = ["vog", "vog.early", "vog.late"].map(|name| of(name)["settings"]["every"].clone());
+    assert_eq!(every, [10.into(), serde_json::Value::Null, serde_json::Value::Null]);
+    assert_eq!(of("vog.late")["settings"]["stage"], "late");
+    assert!(of("input_margin")["definition"].as_str().unwrap().contains("channel's mean"));
+}
+
+#[test]
 fn epochs_in_settings_are_epochs_where_only_some_are_observed() {
     let seldom = Timetable { every: 3, rows: 3, ..epochs(8) };
     let value = |until: u32| {

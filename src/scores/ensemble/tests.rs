@@ -7,7 +7,7 @@ use crate::study::config::Observe;
 
 /// The values of a score for members given as (logits, roles) over the same examples.
 fn values(text: &str, members: &[(Vec<f32>, Vec<Role>)], labels: &[u16], inside: bool) -> (Vec<f32>, Vec<u16>) {
-    let conditions = Conditions { observe: Observe::Sweep, holds_out: true, retrains: false };
+    let conditions = Conditions { observe: Observe::Sweep, holds_out: true, retrain: None };
     let specs = resolve(&text.parse().unwrap(), conditions).unwrap();
     let spec = specs.iter().find(|spec| spec.kind().kind == Kind::Ensemble).unwrap();
     let members: Vec<Member<'_>> = members.iter().map(|(logits, roles)| Member { logits, roles }).collect();
