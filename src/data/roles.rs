@@ -49,10 +49,14 @@ impl HeldOut {
         share(self.retrain, train)
     }
 
+    /// How many of so many training examples are its own hold-out.
+    pub fn holdout_count(self, train: usize) -> usize {
+        share(self.holdout, train - self.retrain_count(train))
+    }
+
     /// How many of so many training examples are left to train on.
     pub fn trained(self, train: usize) -> usize {
-        let left = train - self.retrain_count(train);
-        left - share(self.holdout, left)
+        train - self.retrain_count(train) - self.holdout_count(train)
     }
 }
 

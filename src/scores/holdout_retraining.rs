@@ -14,7 +14,10 @@ pub(super) static KIND: ScoreKind = ScoreKind {
                  Kullback-Leibler divergences between the softmax outputs before and after, both ways, in nats; exists for the \
                  examples that were trained on",
     refusal: |_, conditions| {
-        (!conditions.retrains).then_some("needs [data] retrain = { fraction, epochs, lr } and observe = \"sweep\"")
+        conditions
+            .retrain
+            .is_none()
+            .then_some("needs [data] retrain = { fraction, epochs, lr } and observe = \"sweep\"")
     },
     needs: |_, timetable| {
         vec![Need::at(Pass::Logits, timetable.epochs), Need::at(Pass::RetrainedLogits, timetable.epochs)]

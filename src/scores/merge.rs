@@ -5,9 +5,7 @@ use std::collections::HashSet;
 use toml::{Table, Value};
 
 use super::settings::Settings;
-use super::spec::ScoreSpec;
 use super::{Kind, REGISTRY, ScoreKind};
-use crate::study::config::Observe;
 
 /// `[scores]` of a study that had `old` and is run with `new`: the new variants first, then those that only the old one has.
 pub fn merged(new: &Table, old: &Table) -> Table {
@@ -55,8 +53,7 @@ fn singles(variant: &Value) -> Vec<Value> {
 /// The full names of the scores that a table asks for; none of one that cannot be understood.
 fn names(kind: &'static ScoreKind, variant: &Value) -> Vec<String> {
     let settings = variant.as_table().and_then(|table| Settings::parse(kind, table).ok());
-    let name = |settings: Settings| ScoreSpec::new(kind, settings, Observe::default()).name;
-    settings.into_iter().flatten().map(name).collect()
+    settings.into_iter().flatten().map(|settings| settings.full_name(kind)).collect()
 }
 
 #[cfg(test)]

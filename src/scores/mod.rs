@@ -40,7 +40,7 @@ use std::sync::Arc;
 
 use crate::data::Role;
 use crate::study::Timetable;
-use crate::study::config::Observe;
+use crate::study::config::{Observe, Retrain};
 
 pub use merge::merged;
 pub use needs::{Need, Pass, Space, Target};
@@ -119,14 +119,27 @@ pub enum Kind {
 }
 
 /// What of a study decides which scores it can give.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Conditions {
     /// When examples are observed.
     pub observe: Observe,
     /// Whether replicates of some model hold examples out.
     pub holds_out: bool,
-    /// Whether a part is kept for fine-tuning.
-    pub retrains: bool,
+    /// The part that is kept for fine-tuning, and how.
+    pub retrain: Option<Retrain>,
+}
+
+/// What of a model's training decides whether a score can have values.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Setup {
+    /// The course of each replicate.
+    pub timetable: Timetable,
+    /// Replicates of the model.
+    pub replicates: usize,
+    /// Training examples that each replicate trains on.
+    pub trained: usize,
+    /// Training examples that each replicate holds out by itself.
+    pub held_out: usize,
 }
 
 /// How large an observer's arrays are, and what each example is to the replicate.
@@ -171,8 +184,13 @@ pub struct ScoreKind {
     pub definition: &'static str,
     /// What can be set, in the order in which settings enter the name.
     pub settings: &'static [Setting],
+    /// Settings that have no effect beside others: conventions leave them out.
+    pub unused: fn(&Settings) -> &'static [&'static str],
     /// Why a study of these conditions cannot give it, where it cannot: what to change.
     pub refusal: fn(&Settings, Conditions) -> Option<&'static str>,
+    /// Why a model trained like this gives it no values, or none that say anything, where settings and training do not go
+    /// together: the end of a sentence that begins with its name.
+    pub futile: fn(&Settings, &Setup) -> Option<String>,
     /// The passes of its own, in a training of that course.
     pub needs: fn(&Settings, &Timetable) -> Vec<Need>,
     /// A fresh observer.

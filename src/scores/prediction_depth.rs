@@ -25,6 +25,13 @@ pub(super) static KIND: ScoreKind = ScoreKind {
     refusal: |settings, _| {
         (settings.number("k") > Some(255)).then_some("k is at most 255 neighbours: votes are kept in a byte each")
     },
+    futile: |settings, setup| {
+        let Pass::Depths { k, leave_one_out } = pass(settings) else { return None };
+        let references = setup.trained.saturating_sub(usize::from(leave_one_out));
+        (k as usize > references).then(|| {
+            format!("asks {k} neighbours, but an example has {references}: all vote on all, and its values say nothing")
+        })
+    },
     needs: |settings, timetable| vec![Need::at(pass(settings), timetable.epochs)],
     observer: |settings, sizes| at_epoch(pass(settings), sizes.timetable.epochs, sizes, |row, _| first(row)),
     ..PASS

@@ -38,6 +38,14 @@ pub(super) static SELF_SUPERVISED: ScoreKind = ScoreKind {
                  that the replicate trained on (k-means++ and Lloyd's rounds on squared Euclidean distances, seeded); k = 0: as \
                  many as there are classes",
     settings: &[METRIC, Setting { name: "k", domain: Domain::Number { default: 0, least: 0 } }],
+    futile: |settings, setup| {
+        let (k, trained) = (settings.number("k").unwrap_or(0), setup.trained);
+        (k as usize > trained).then(|| {
+            format!(
+                "has {k} centres for {trained} training examples: each is its own centre, and its distances say nothing"
+            )
+        })
+    },
     needs: |_, timetable| vec![Need::at(Pass::Embeddings, timetable.epochs)],
     observer: |settings, sizes| Prototypes::boxed(settings, sizes, settings.number("k")),
     ..PASS

@@ -162,7 +162,7 @@ impl Settings {
     }
 
     /// All settings and their values, as JSON.
-    pub fn to_json(&self) -> serde_json::Value {
+    pub fn to_json(&self) -> serde_json::Map<String, serde_json::Value> {
         let entry = |(name, value): &(&'static str, Value)| {
             let value = match value {
                 Value::Word(word) => serde_json::Value::from(*word),
@@ -170,7 +170,7 @@ impl Settings {
             };
             ((*name).to_owned(), value)
         };
-        serde_json::Value::Object(self.0.iter().map(entry).collect())
+        self.0.iter().map(entry).collect()
     }
 }
 

@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 
 use super::ensemble::{Consensus, Ensemble};
 use super::settings::Settings;
-use super::{Conditions, Harder, Kind, Need, Observer, Pass, REGISTRY, ScoreKind, Sizes};
+use super::{Conditions, Harder, Kind, Need, Observer, Pass, REGISTRY, ScoreKind, Setup, Sizes};
 use crate::error::did_you_mean;
 use crate::study::Timetable;
-use crate::study::config::Observe;
+use crate::study::config::{Observe, Retrain};
 use crate::{Error, Result};
 
 /// A score with its settings, as a study computes it.
@@ -18,24 +18,26 @@ pub struct ScoreSpec {
     kind: &'static ScoreKind,
     settings: Settings,
     observe: Observe,
+    /// How the study fine-tunes, where it does.
+    retrain: Option<Retrain>,
 }
 
 impl PartialEq for ScoreSpec {
     fn eq(&self, other: &Self) -> bool {
         let alike = self.name == other.name && std::ptr::eq(self.kind, other.kind);
-        alike && self.settings == other.settings && self.observe == other.observe
+        alike && self.settings == other.settings && (self.observe, self.retrain) == (other.observe, other.retrain)
     }
 }
 
 impl ScoreSpec {
-    pub(super) fn new(kind: &'static ScoreKind, settings: Settings, observe: Observe) -> Self {
-        Self { name: settings.full_name(kind), kind, settings, observe }
+    fn new(kind: &'static ScoreKind, settings: Settings, Conditions { observe, retrain, .. }: Conditions) -> Self {
+        Self { name: settings.full_name(kind), kind, settings, observe, retrain }
     }
 
     /// A score that was computed elsewhere; `per_run` as opposed to one number per example of a model.
     pub fn imported(name: &str, harder: Harder, per_run: bool) -> Self {
         let kind = super::imported::kind(harder, per_run);
-        Self { name: name.to_owned(), kind, settings: Settings::default(), observe: Observe::default() }
+        Self { name: name.to_owned(), kind, settings: Settings::default(), observe: Observe::default(), retrain: None }
     }
 
     /// The name without settings.
@@ -81,6 +83,11 @@ impl ScoreSpec {
         self.kind.ensemble.is_some()
     }
 
+    /// Whether it compares the replicates that were trained on an example with those that were not.
+    pub fn compares_sides(&self) -> bool {
+        self.kind.ensemble.is_some_and(|ensemble| ensemble.compares)
+    }
+
     /// Whether each replicate computes it while it trains.
     pub fn is_observed(&self) -> bool {
         !self.is_ensemble() && !self.is_imported()
@@ -97,9 +104,10 @@ impl ScoreSpec {
         Some(self.kind.ensemble?.compute(&self.settings, ensemble, inside))
     }
 
-    /// What a user should know before a training of that course: that this score will have no values.
-    pub fn warning(&self, timetable: &Timetable) -> Option<String> {
-        let (name, epochs) = (&self.name, timetable.epochs);
+    /// What a user should know before such a training: that this score will have no values, or none that say anything.
+    pub fn warning(&self, setup: &Setup) -> Option<String> {
+        let (name, timetable) = (&self.name, &setup.timetable);
+        let epochs = timetable.epochs;
         let until = self.settings.number("until").filter(|until| *until > epochs);
         let unmet = self.needs(timetable).into_iter().find(|need| !need.is_met(epochs));
         let last = until.or_else(|| unmet.as_ref()?.after.iter().copied().find(|epoch| *epoch > epochs));
@@ -108,7 +116,7 @@ impl ScoreSpec {
                 Some(format!("`{name}` needs epoch {epoch}, but training ends after {epochs}: it will have no values"))
             }
             (None, Some(_)) => Some(format!("`{name}` needs two checkpoints at least: it will have no values")),
-            (None, None) => None,
+            (None, None) => Some(format!("`{name}` {}", (self.kind.futile)(&self.settings, setup)?)),
         }
     }
 
@@ -128,9 +136,23 @@ impl ScoreSpec {
             "harder": self.harder().name(),
             "definition": self.kind.definition,
             "source": self.kind.citation,
-            "settings": self.settings.to_json(),
+            "settings": self.in_force(timetable),
             "observations": format!("{observations}{every}"),
         })
+    }
+
+    /// Every setting that has an effect, with its value: the score's own, and the study's for the fine-tuning.
+    fn in_force(&self, timetable: &Timetable) -> serde_json::Map<String, serde_json::Value> {
+        let mut settings = self.settings.to_json();
+        (self.kind.unused)(&self.settings).iter().for_each(|unused| drop(settings.remove(*unused)));
+        if let Some(Retrain { fraction, epochs, lr }) = self.retrain
+            && self.needs(timetable).iter().any(|need| need.pass == Pass::RetrainedLogits)
+        {
+            settings.insert("fraction".to_owned(), fraction.into());
+            settings.insert("epochs".to_owned(), epochs.into());
+            settings.insert("lr".to_owned(), lr.into());
+        }
+        settings
     }
 }
 
@@ -164,7 +186,7 @@ pub fn resolve(scores: &toml::Table, conditions: Conditions) -> Result<Vec<Score
             None => Vec::new(),
         };
         for settings in variants {
-            let spec = ScoreSpec::new(kind, settings, conditions.observe);
+            let spec = ScoreSpec::new(kind, settings, conditions);
             if specs.iter().any(|other| other.name == spec.name) {
                 return Err(Error::Usage(format!("{}: `{}` is asked for twice; leave one out", kind.name, spec.name)));
             }

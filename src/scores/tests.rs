@@ -88,10 +88,8 @@ fn by_definition(name: &str, history: &[Exact]) -> f64 {
         "loss" => mean(|look| look.loss),
         "accuracy" => right.iter().filter(|right| **right).count() as f64 / t as f64,
         "confidence" => mean(|look| look.p[look.label]),
-        "variability" => {
-            let centre = mean(|look| look.p[look.label]);
-            (history.iter().map(|look| (look.p[look.label] - centre).powi(2)).sum::<f64>() / t as f64).sqrt()
-        }
+        "variability" => deviation(history, |look| look.p[look.label]),
+        "variability.accuracy" => deviation(history, |look| f64::from(u8::from(look.predicted == look.label))),
         "entropy" => mean(|look| look.entropy),
         "max_confidence" => mean(|look| look.p[look.predicted]),
         "aum" => mean(|look| look.p[look.label] - rival(&look.p, look.label)),
@@ -112,7 +110,15 @@ fn by_definition(name: &str, history: &[Exact]) -> f64 {
     }
 }
 
-const ALL: &str = "aum = [{}, { space = 'logit' }, { until = 2 }]
+/// The population standard deviation of a quantity over a history.
+fn deviation(history: &[Exact], of: fn(&Exact) -> f64) -> f64 {
+    let values: Vec<f64> = history.iter().map(of).collect();
+    let centre = values.iter().sum::<f64>() / values.len() as f64;
+    (values.iter().map(|value| (value - centre).powi(2)).sum::<f64>() / values.len() as f64).sqrt()
+}
+
+const ALL: &str = "variability = [{}, { of = 'accuracy' }]
+    aum = [{}, { space = 'logit' }, { until = 2 }]
     forgetting = [{}, { never_learned = 'zero' }, { never_learned = 'inf' }]";
 
 /// The value of a score for `c_t = 1` where the text has a `1`.
@@ -223,12 +229,48 @@ fn what_cannot_be_is_refused_with_what_could() {
     assert!(resolve(&"learned = { against = 'final' }".parse().unwrap(), sweeps).is_ok());
 }
 
+/// Many replicates of so many epochs on plenty of examples, of which a tenth is held out.
+fn long(number: usize) -> Setup {
+    Setup { timetable: epochs(number), replicates: 10, trained: 900, held_out: 100 }
+}
+
+#[test]
+fn settings_that_leave_a_score_without_values_warn() {
+    let one = |text: &str, setup: Setup| {
+        let conditions = Conditions { observe: Observe::Sweep, holds_out: true, ..Conditions::default() };
+        let warned: Vec<String> = resolve(&text.parse().unwrap(), conditions)
+            .unwrap()
+            .iter()
+            .filter_map(|spec| spec.warning(&setup))
+            .collect();
+        assert!(warned.len() < 2, "{warned:?}");
+        warned.into_iter().next()
+    };
+    let (few, small) = (Setup { replicates: 3, ..long(9) }, Setup { trained: 30, ..long(9) });
+    for (text, futile, fine, says) in [
+        ("vog = { stage = 'late', ddof = 3 }", long(9), None, "3 epochs less ddof = 3"),
+        ("vog = { stage = 'late', ddof = 2 }", Setup::default(), Some(long(9)), "two checkpoints"),
+        ("memorization = {}", few, Some(Setup { replicates: 4, ..few }), "there are 3 in all"),
+        ("memorization = { least = 1 }", Setup { held_out: 0, ..few }, Some(few), "hold examples out"),
+        ("agreement = {}", Setup { replicates: 1, ..few }, Some(few), "two replicates"),
+        ("prediction_depth = {}", small, Some(Setup { trained: 31, ..small }), "an example has 29"),
+        ("prediction_depth = { leave_one_out = false, k = 31 }", small, None, "an example has 30"),
+        ("prediction_depth = { leave_one_out = false }", Setup { trained: 29, ..small }, Some(small), "has 29"),
+        ("self_prototypes = { k = 31 }", small, None, "31 centres for 30"),
+        ("self_prototypes = { k = 30 }", Setup { trained: 29, ..small }, Some(small), "30 centres for 29"),
+    ] {
+        let warning = one(text, futile).unwrap_or_default();
+        assert!(warning.contains(says), "{text}: {warning}");
+        assert_eq!(fine.and_then(|fine| one(text, fine)), None, "{text}");
+    }
+}
+
 #[test]
 fn an_epoch_past_the_end_warns_and_gives_nan() {
     let text = "el2n = { epoch = [0, 20] }\naum = { until = 80 }";
-    let warned: Vec<String> = specs(text).unwrap().iter().filter_map(|spec| spec.warning(&epochs(2))).collect();
+    let warned: Vec<String> = specs(text).unwrap().iter().filter_map(|spec| spec.warning(&long(2))).collect();
     assert!(warned.len() == 2 && warned[0].contains("`aum.until80`") && warned[1].contains("epoch 20"), "{warned:?}");
-    assert!(specs(text).unwrap().iter().all(|spec| spec.warning(&epochs(80)).is_none()));
+    assert!(specs(text).unwrap().iter().all(|spec| spec.warning(&long(80)).is_none()));
     assert_eq!(passes(&specs(text).unwrap(), &epochs(2)), [(Pass::Logits, [0].into())]);
     let mut observer = one(text, "aum.until80").observer(&sizes(1, 1, 2, epochs(2)));
     observer.observe(0, &record(&[vec![0.0, 1.0]], &[1]), &[1]);
@@ -249,6 +291,22 @@ fn conventions_tell_apart_what_must_not_be_averaged_together() {
             assert!(!seen.contains(&seldom), "every third epoch is another history: {seldom}");
         }
     }
+}
+
+#[test]
+fn conventions_have_what_defines_a_number_and_nothing_that_does_not() {
+    let retrain = Some(crate::study::config::Retrain { fraction: 0.125, epochs: 7, lr: 0.5 });
+    let conditions = Conditions { observe: Observe::Sweep, holds_out: false, retrain };
+    let text = "holdout_retraining = {}\nvog = [{}, { stage = 'early' }, { stage = 'late' }]\ninput_margin = {}";
+    let specs = resolve(&text.parse().unwrap(), conditions).unwrap();
+    let of = |name: &str| specs.iter().find(|spec| spec.name == name).unwrap().conventions(&epochs(9));
+    let expected = serde_json::json!({ "fraction": 0.125, "epochs": 7, "lr": 0.5 });
+    assert_eq!(of("holdout_retraining")["settings"], expected);
+    assert_eq!(of("loss")["settings"], serde_json::json!({}), "fine-tuning is no matter of other scores");
+    let every = ["vog", "vog.early", "vog.late"].map(|name| of(name)["settings"]["every"].clone());
+    assert_eq!(every, [10.into(), serde_json::Value::Null, serde_json::Value::Null]);
+    assert_eq!(of("vog.late")["settings"]["stage"], "late");
+    assert!(of("input_margin")["definition"].as_str().unwrap().contains("channel's mean"));
 }
 
 #[test]

@@ -8,12 +8,20 @@ pub(super) static KIND: ScoreKind = ScoreKind {
     name: "variability",
     harder: Harder::High,
     citation: "Swayamdipta et al. 2020",
-    definition: "population standard deviation over t of p_t[y], or of another quantity (loss: -log p_t[y]; entropy: of p_t; margin: \
+    definition: "population standard deviation over t of p_t[y], or of another quantity (loss: -log p_t[y]; accuracy: c_t, 1 where the largest logit is the label's, else 0; entropy: of p_t; margin: \
                  p_t[y] - max over c != y of p_t[c]; logit_margin: of z_t instead); high means ambiguous: the direction is a \
                  convention",
     settings: &[Setting {
         name: "of",
-        domain: Domain::Words(&["confidence", "loss", "entropy", "max_confidence", "margin", "logit_margin"]),
+        domain: Domain::Words(&[
+            "confidence",
+            "loss",
+            "accuracy",
+            "entropy",
+            "max_confidence",
+            "margin",
+            "logit_margin",
+        ]),
     }],
     observer: |settings, sizes| Box::new(Variability::new(settings, sizes)),
     ..mean::TRAJECTORY
@@ -32,6 +40,7 @@ impl Variability {
     fn new(settings: &Settings, sizes: &Sizes) -> Self {
         let of: fn(&Observation) -> f64 = match settings.word("of") {
             Some("loss") => |observation| observation.loss,
+            Some("accuracy") => |observation| f64::from(u8::from(observation.right)),
             Some("entropy") => |observation| observation.entropy,
             Some("max_confidence") => Observation::confidence,
             Some("margin") => Observation::probability_margin,

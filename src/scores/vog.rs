@@ -24,7 +24,13 @@ pub(super) static KIND: ScoreKind = ScoreKind {
         Setting { name: "every", domain: Domain::Number { default: 10, least: 1 } },
         Setting { name: "ddof", domain: Domain::Number { default: 0, least: 0 } },
     ],
+    unused: |settings| if settings.is("stage", "all") { &[] } else { &["every"] },
     harder_with: Some(|settings| if settings.is("stage", "early") { Harder::Low } else { Harder::High }),
+    futile: |settings, setup| {
+        let (ddof, epochs) = (settings.number("ddof").unwrap_or(0), need(settings, &setup.timetable).after.len());
+        (ddof as usize >= epochs)
+            .then(|| format!("divides by its {epochs} epochs less ddof = {ddof}: it will have no values"))
+    },
     needs: |settings, timetable| vec![need(settings, timetable)],
     observer: |settings, sizes| Box::new(Vog::new(settings, sizes)),
     ..PASS

@@ -234,7 +234,7 @@ impl Config {
         Conditions {
             observe: self.train.observe,
             holds_out: self.models.iter().any(holds_out),
-            retrains: self.data.retrain.is_some(),
+            retrain: self.data.retrain,
         }
     }
 

@@ -7,7 +7,7 @@ use super::imported::ImportedScore;
 use super::timetable::Timetable;
 use crate::data::{self, HeldOut, Role};
 use crate::random::Key;
-use crate::scores::ScoreSpec;
+use crate::scores::{ScoreSpec, Setup};
 use crate::{Error, Result};
 
 /// One replicate: a model's label and an index.
@@ -40,6 +40,8 @@ pub struct ReplicatePlan {
     pub held_out: HeldOut,
     /// What the recipe means on the examples that it trains on.
     pub timetable: Timetable,
+    /// Training examples of the data set, the held-out ones among them.
+    pub examples: usize,
 }
 
 impl ReplicatePlan {
@@ -53,6 +55,7 @@ impl ReplicatePlan {
             timetable: Timetable::new(&recipe, held_out.trained(train)),
             held_out,
             recipe,
+            examples: train,
         }
     }
 
@@ -126,6 +129,14 @@ impl Plan {
         // Where nothing is trained, nothing is computed.
         let computed = || crate::scores::resolve(&config.scores, config.conditions());
         let scores = if config.is_imported() { Vec::new() } else { computed()? };
+        if let Some(retrain) = config.data.retrain
+            && config.models.iter().any(|model| config.held_out(model).retrain_count(train) == 0)
+        {
+            // Fine-tuning on nothing changes nothing: `holdout_retraining` would be 0 everywhere, and look like a finding.
+            let fraction = retrain.fraction;
+            let reason = format!("{fraction} of {train} training examples is none to fine-tune on");
+            return Err(Error::Usage(format!("data.retrain.fraction: {reason}; set a larger share")));
+        }
         for model in &config.models {
             if config.held_out(model).trained(train) == 0 {
                 let reason = format!("nothing of {train} training examples is left for {}", model.label());
@@ -161,7 +172,8 @@ impl Plan {
         self.config.models.iter().filter_map(move |model| of(model.label()))
     }
 
-    fn warnings_of(&self, ReplicatePlan { id, recipe, timetable, .. }: &ReplicatePlan) -> Vec<String> {
+    fn warnings_of(&self, replicate: &ReplicatePlan) -> Vec<String> {
+        let ReplicatePlan { id, recipe, timetable, .. } = replicate;
         let mut warnings = Vec::new();
         let (label, length, unit) = (&id.label, recipe.length.number(), recipe.length.unit());
         let unused = recipe.optimizer.milestones.iter().filter(|milestone| u64::from(**milestone) >= length);
@@ -174,9 +186,21 @@ impl Plan {
             let cut = "its only epoch is cut before every example was seen: no observations, and no scores of them";
             warnings.push(format!("{label}: {cut}; train longer, or observe = \"sweep\""));
         }
-        let scores = self.scores.iter().filter_map(|spec| spec.warning(timetable));
+        let setup = self.setup(replicate);
+        let scores = self.scores.iter().filter_map(|spec| spec.warning(&setup));
         warnings.extend(scores.map(|warning| format!("{label}: {warning}")));
         warnings
+    }
+
+    /// What decides which scores the model of a replicate can have: all its replicates, also those of other parts.
+    fn setup(&self, ReplicatePlan { id, held_out, timetable, examples, .. }: &ReplicatePlan) -> Setup {
+        let model = self.config.models.iter().find(|model| model.label() == id.label);
+        Setup {
+            timetable: *timetable,
+            replicates: model.map_or(0, |model| model.replicates as usize),
+            trained: held_out.trained(*examples),
+            held_out: held_out.holdout_count(*examples),
+        }
     }
 }
 

@@ -74,10 +74,17 @@ impl Ensembles {
             let values = contents.tensors.remove(&score.name).and_then(|tensor| tensor.values.into_f32());
             let Some(mut values) = values.filter(|values| values.len() == examples) else { continue };
             values.iter_mut().filter(|value| value.is_infinite()).for_each(|value| *value = f32::NAN);
-            let consensus = Consensus { counts: vec![0; values.len()], values };
+            let consensus = Consensus { counts: vec![0; values.len()], values, in_and_out: None };
             let sides = Sides { inside: consensus.clone(), outside: consensus };
             self.scores.insert((label.to_owned(), score.name.clone()), sides);
         }
+    }
+
+    /// A made-up score of a model.
+    #[cfg(test)]
+    pub fn insert(&mut self, label: &str, score: &str, consensus: Consensus) {
+        let sides = Sides { inside: consensus.clone(), outside: consensus };
+        self.scores.insert((label.to_owned(), score.to_owned()), sides);
     }
 
     /// A score of a model, as replicates say it in which the examples have a role.
@@ -152,6 +159,11 @@ fn names(score: &str) -> [String; 4] {
     ["", "/count", "/val", "/val/count"].map(|part| format!("{score}{part}"))
 }
 
+/// What the counts of a score are called that compares the replicates trained on an example with the others.
+fn both_names(score: &str) -> [String; 2] {
+    ["in", "out"].map(|part| format!("{score}/count/{part}"))
+}
+
 fn write(
     path: &std::path::Path,
     indices: &[u32],
@@ -166,6 +178,10 @@ fn write(
         named.insert(counts, Tensor::new(&[inside.counts.len()], inside.counts.as_slice()));
         named.insert(val, Tensor::vector(&outside.values));
         named.insert(val_counts, Tensor::new(&[outside.counts.len()], outside.counts.as_slice()));
+        // The same from either side.
+        for (name, counts) in both_names(name).into_iter().zip(inside.in_and_out.iter().flatten()) {
+            named.insert(name, Tensor::new(&[counts.len()], counts.as_slice()));
+        }
     }
     let timetable = finished.first().map(|replicate| replicate.timetable).unwrap_or_default();
     let conventions = specs.iter().map(|spec| (spec.name.clone(), spec.conventions(&timetable)));
@@ -181,10 +197,21 @@ fn stored(mut contents: Contents, indices: &[u32], specs: &[&ScoreSpec], example
     let mut named = Vec::new();
     for spec in specs {
         let [values, counts, val, val_counts] = names(&spec.name);
+        let mut number = |name: &str| {
+            let counts = contents.tensors.remove(name)?.values.into_u16()?;
+            (counts.len() == examples).then_some(counts)
+        };
+        let in_and_out = if spec.compares_sides() {
+            let [inside, outside] = both_names(&spec.name);
+            Some([number(&inside)?, number(&outside)?])
+        } else {
+            None
+        };
         let mut side = |values: &str, counts: &str| {
             let values = contents.tensors.remove(values)?.values.into_f32()?;
             let counts = contents.tensors.remove(counts)?.values.into_u16()?;
-            (values.len() == examples && counts.len() == examples).then_some(Consensus { values, counts })
+            let whole = values.len() == examples && counts.len() == examples;
+            whole.then(|| Consensus { values, counts, in_and_out: in_and_out.clone() })
         };
         let (inside, outside) = (side(&values, &counts)?, side(&val, &val_counts)?);
         named.push((spec.name.clone(), Sides { inside, outside }));

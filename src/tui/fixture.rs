@@ -16,9 +16,11 @@ use crate::analysis::{Analysis, Answer, Cell, Figure, Table};
 use crate::data::Role;
 use crate::data::{Dataset, ImageShape, Normalisation};
 use crate::scores::Harder;
+use crate::scores::ensemble::Consensus;
 use crate::store::record::State;
 use crate::study::{ReplicateId, Timetable};
 use crate::train::board::{Board, LiveScores, Progress, ReplicateView};
+use crate::train::ensembles::Ensembles;
 use crate::train::events::Command;
 use crate::train::gpus::Gpu;
 
@@ -351,6 +353,27 @@ impl HistorySource for Nothing {
     fn probabilities(&self, _: &ReplicateId, _: usize) -> Result<Option<Vec<f32>>> {
         Ok(None)
     }
+}
+
+/// A study whose second model holds examples out: its first run trained on every other one, and numbers of the whole model are there.
+pub fn held_out_session() -> Session {
+    let mut session = session();
+    let mut views = session.board.snapshot();
+    let first = views.iter_mut().find(|view| view.progress.id == ReplicateId { label: "mlp-512x7".into(), index: 0 });
+    if let Some(view) = first {
+        let odd = |(at, role): (usize, &Role)| if at % 2 == 1 && *role == Role::Train { Role::Val } else { *role };
+        view.roles = view.roles.iter().enumerate().map(odd).collect();
+    }
+    let mut ensembles = Ensembles::default();
+    let values = |example: usize| if example < TRAIN { noise(example, 3) } else { f32::NAN };
+    for (name, harder) in [("consensus_consistency", Harder::Low), ("memorization", Harder::High)] {
+        let in_and_out = (name == "memorization").then(|| [vec![5; ALL], vec![3; ALL]]);
+        let consensus = Consensus { values: (0..ALL).map(values).collect(), counts: vec![2; ALL], in_and_out };
+        ensembles.insert("mlp-512x7", name, consensus);
+        session.scores.push(ScoreColumn { name: name.into(), harder });
+    }
+    session.board = Arc::new(Board::of(views).with_ensembles(ensembles));
+    session
 }
 
 /// Two made-up GPUs.

@@ -100,6 +100,12 @@ pub fn plural(n: usize, one: &str, many: &str) -> String {
     format!("{} {}", count(n), if n == 1 { one } else { many })
 }
 
+/// `8 runs`, or `5 of 8 runs` where it is a part of them.
+pub fn part(part: usize, of: usize, one: &str, many: &str) -> String {
+    let all = plural(of, one, many);
+    if part == of { all } else { format!("{} of {all}", count(part)) }
+}
+
 /// The text, cut to so many columns between characters, with `…` where something was left out.
 pub fn fit(text: &str, width: usize) -> String {
     if text.width() <= width {

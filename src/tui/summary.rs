@@ -19,8 +19,18 @@ pub struct ScoreSummary {
     pub ranked: [usize; 2],
     /// How many runs stand behind each example's mean, or behind its number of the whole model.
     pub counts: Vec<u16>,
+    /// Where the runs that trained on an example are compared with those that held it out: how many of each.
+    pub in_and_out: Option<[Vec<u16>; 2]>,
     /// Runs that have any value; 0 for a number of the whole model.
     pub runs: usize,
+}
+
+impl ScoreSummary {
+    /// How many runs trained on an example and how many held it out, where these are compared.
+    pub fn sides(&self, example: usize) -> Option<[usize; 2]> {
+        let [inside, outside] = self.in_and_out.as_ref()?;
+        Some([usize::from(*inside.get(example)?), usize::from(*outside.get(example)?)])
+    }
 }
 
 /// How many training examples of one model were forgotten how often: the histogram of a run, averaged over the runs.
@@ -120,8 +130,8 @@ pub fn of(
         scores: columns
             .map(|(column, score)| match ensembles.get(model, &score.name, role) {
                 Some(together) => {
-                    let counts = together.counts.clone();
-                    ScoreSummary { counts, ..ranked(together.values.clone(), score.harder, examples.train) }
+                    let (counts, in_and_out) = (together.counts.clone(), together.in_and_out.clone());
+                    ScoreSummary { counts, in_and_out, ..ranked(together.values.clone(), score.harder, examples.train) }
                 }
                 None => score_summary(&runs, column, score.harder, examples),
             })

@@ -8,7 +8,7 @@ use ratatui::Terminal;
 use ratatui::backend::TestBackend;
 
 use super::app::{App, Effect};
-use super::fixture::{app, gpus, imported, session, session_with_commands, settle};
+use super::fixture::{app, gpus, held_out_session, imported, session, session_with_commands, settle};
 use super::pictures::Mode;
 use super::screen::{View, render};
 use super::session::Session;
@@ -27,6 +27,14 @@ fn drawn(app: &App, view: &mut View, width: u16, height: u16) -> String {
 
 fn shown(app: &App, width: u16, height: u16) -> String {
     drawn(app, &mut View::default(), width, height)
+}
+
+/// The tab of the examples of a session, everything answered.
+fn app_of(session: Session) -> App {
+    let mut app = App::new(session, Theme::new(Choice::Dark, Depth::True, None), Mode::Blocks);
+    app.act(Tab::Examples.action());
+    settle(&mut app);
+    app
 }
 
 fn press(app: &mut App, keys: &str) -> Vec<Effect> {
@@ -211,7 +219,7 @@ fn imported_scores_say_what_they_come_without() {
         insta::assert_snapshot!(format!("imported_Examples_{width}x{height}"), shown(&app, width, height));
     }
     let text = shown(&app, 160, 45);
-    for says in ["without pictures", "no label", "low  of 2 runs", "without a history"] {
+    for says in ["without pictures", "no label", "of 2 runs low", "without a history"] {
         assert!(text.contains(says), "{says}");
     }
     press(&mut app, "→o");
@@ -225,6 +233,24 @@ fn imported_scores_say_what_they_come_without() {
             shown(&app, width, height);
         }
     }
+}
+
+#[test]
+fn an_example_says_how_many_runs_trained_on_it() {
+    let app = app_of(held_out_session());
+    assert_eq!(app.model_name(), Some("mlp-512x7"));
+    let text = shown(&app, 160, 45);
+    // Both runs of the model have scores; one of them trained on the first example alone, with a long name beside it.
+    for says in ["Scores · mean of 1 of 2 runs, rank", "by aum, mean of 1 of 2 runs after 2 to 7 epochs."] {
+        assert!(text.contains(says), "{says}\n{text}");
+    }
+    let row = text.lines().find(|line| line.contains("consensus_")).unwrap();
+    assert!(row.contains(" of 2 runs"), "{row}");
+    let row = text.lines().find(|line| line.contains("memorization ")).unwrap();
+    assert!(row.contains(" 5 in, 3 out"), "{row}");
+    let narrow = shown(&app, 100, 45);
+    let row = narrow.lines().find(|line| line.contains("conse")).unwrap();
+    assert!(row.contains(" of 2"), "{row}");
 }
 
 #[test]

@@ -110,6 +110,12 @@ fn what_is_held_out_and_noised_must_make_sense() {
     assert_says(&error(&text, &[sweep]), &["scores.holdout_retraining", "[data] retrain"]);
     let config = Config::parse(SMALL, "s", &[sweep.into(), "data.holdout=0.999".into()]).unwrap();
     assert_says(&Plan::new(&config, 200).unwrap_err().to_string(), &["200 training examples", "hold out less"]);
+    let part = |fraction: &str| {
+        let retrain = format!("data.retrain={{ fraction = {fraction}, epochs = 1, lr = 0.1 }}");
+        Plan::new(&Config::parse(SMALL, "s", &[sweep.into(), retrain]).unwrap(), 200)
+    };
+    assert_says(&part("0.002").unwrap_err().to_string(), &["data.retrain.fraction", "0.002 of 200", "larger share"]);
+    assert_eq!(part("0.003").unwrap().replicates.len(), 4, "one example is a part");
 }
 
 #[test]

@@ -255,6 +255,8 @@ fn scores_over_the_held_out_follow_from_the_stored_logits_predictions_and_roles(
         });
         let stored = diffscope::store::tensors::read(&folder.ensemble(label)).unwrap();
         let values = |name: &str| stored.tensors[name].values.clone().into_f32().unwrap();
+        let counts = |name: &str| stored.tensors[name].values.clone().into_u16().unwrap();
+        let (trained, held_out) = (counts("memorization.least1/count/in"), counts("memorization.least1/count/out"));
         let (consistency, memorization, accuracy) =
             (values("consistency"), values("memorization.least1"), values("ensemble_accuracy/val"));
         for example in 0..table.len() {
@@ -274,6 +276,9 @@ fn scores_over_the_held_out_follow_from_the_stored_logits_predictions_and_roles(
             same(consistency[example], outside);
             same(accuracy[example], outside);
             same(memorization[example], right(Role::Train) - right(Role::Val));
+            let number = |of: Role| (0..2).filter(|index| roles[*index][example] == of).count();
+            let outside = number(Role::Val) + number(Role::Test);
+            assert_eq!([trained[example], held_out[example]].map(usize::from), [number(Role::Train), outside]);
         }
         let (dir, observations) = (&dirs[0], dirs[0].open_observations().unwrap().unwrap());
         let looks: Vec<Vec<u16>> = std::iter::once(dir.initial_predicted().unwrap().unwrap())

@@ -9,6 +9,10 @@ pub(crate) static KIND: ScoreKind = ScoreKind {
     harder: Harder::Low,
     citation: "Meding et al. 2021",
     definition: "share of the replicates whose final network predicts the given label; eval mode, plain input",
-    ensemble: Some(EnsembleScore { outside_only: false, of: |_, looks| (looks.share(looks.label), looks.asked.len()) }),
+    ensemble: Some(EnsembleScore {
+        outside_only: false,
+        compares: false,
+        of: |_, looks| (looks.share(looks.label), looks.asked.len()),
+    }),
     ..ENSEMBLE
 };

@@ -12,8 +12,12 @@ pub(crate) static KIND: ScoreKind = ScoreKind {
                  final softmax outputs, in nats (0 to ln 2); generalised: entropy of the mean output minus the mean entropy (0 to \
                  the logarithm of the smaller of replicates and classes); at least two replicates",
     settings: &[Setting { name: "form", domain: Domain::Words(&["pairs", "generalised"]) }],
+    futile: |_, setup| {
+        (setup.replicates < 2).then(|| "needs two replicates, but there is one: it will have no values".to_owned())
+    },
     ensemble: Some(EnsembleScore {
         outside_only: false,
+        compares: false,
         of: |settings, looks| {
             let outputs: Vec<Vec<f64>> = looks.asked.iter().map(|logits| softmax(logits)).collect();
             let pairs = !settings.is("form", "generalised");

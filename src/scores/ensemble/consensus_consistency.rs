@@ -13,6 +13,7 @@ pub(crate) static KIND: ScoreKind = ScoreKind {
     refusal: |_, conditions| super::needs_holdout(conditions),
     ensemble: Some(EnsembleScore {
         outside_only: true,
+        compares: false,
         of: |_, looks| (looks.share(consensus(looks)), looks.asked.len()),
     }),
     ..ENSEMBLE

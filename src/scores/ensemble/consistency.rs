@@ -11,6 +11,10 @@ pub(crate) static KIND: ScoreKind = ScoreKind {
     definition: "share of the replicates that held the example out whose final network predicts the given label; eval mode, \
                  plain input",
     refusal: |_, conditions| super::needs_holdout(conditions),
-    ensemble: Some(EnsembleScore { outside_only: true, of: |_, looks| (looks.share(looks.label), looks.asked.len()) }),
+    ensemble: Some(EnsembleScore {
+        outside_only: true,
+        compares: false,
+        of: |_, looks| (looks.share(looks.label), looks.asked.len()),
+    }),
     ..ENSEMBLE
 };

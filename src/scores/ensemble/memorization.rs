@@ -12,8 +12,20 @@ pub(crate) static KIND: ScoreKind = ScoreKind {
                  the replicates that held it out; both must be at least `least` replicates",
     settings: &[Setting { name: "least", domain: Domain::Number { default: 2, least: 1 } }],
     refusal: |_, conditions| super::needs_holdout(conditions),
+    futile: |settings, setup| {
+        let least = settings.number("least").unwrap_or(2);
+        let none = "it will have no values";
+        if setup.held_out == 0 {
+            return Some(format!("needs replicates of this model that hold examples out: {none}"));
+        }
+        (setup.replicates < 2 * least as usize).then(|| {
+            let (inside, of) = (format!("{least} replicates with an example and {least} without it"), setup.replicates);
+            format!("needs {inside}, but there are {of} in all: {none}")
+        })
+    },
     ensemble: Some(EnsembleScore {
         outside_only: true,
+        compares: true,
         of: |settings, looks| {
             let least = settings.number("least").unwrap_or(2) as usize;
             let fewest = looks.inside.len().min(looks.outside.len());

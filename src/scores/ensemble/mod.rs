@@ -63,8 +63,10 @@ pub struct Looks<'a> {
 pub struct Consensus {
     /// One per example; NaN where too few replicates say anything.
     pub values: Vec<f32>,
-    /// How many replicates each value is of.
+    /// How many replicates each value is of; where two groups are compared, how many the smaller one has.
     pub counts: Vec<u16>,
+    /// Where those that were trained on the example are compared with those that were not: how many of each.
+    pub in_and_out: Option<[Vec<u16>; 2]>,
 }
 
 /// From where a score looks, and what it makes of it.
@@ -72,6 +74,8 @@ pub struct Consensus {
 pub struct EnsembleScore {
     /// Whether it looks from outside alone, whatever role is asked for.
     pub outside_only: bool,
+    /// Whether it compares the replicates that were trained on an example with those that were not.
+    pub compares: bool,
     /// Its value for one example, and how many replicates are behind it.
     pub of: fn(&Settings, &Looks<'_>) -> (f64, usize),
 }
@@ -81,6 +85,8 @@ impl EnsembleScore {
     /// Test examples are always seen from outside.
     pub fn compute(&self, settings: &Settings, ensemble: &Ensemble<'_>, inside: bool) -> Consensus {
         let (mut values, mut counts) = (Vec::new(), Vec::new());
+        let mut in_and_out = [Vec::new(), Vec::new()];
+        let narrow = |count: usize| u16::try_from(count).unwrap_or(u16::MAX);
         let classes = ensemble.classes;
         let (mut trained, mut held_out): (Vec<&[f32]>, Vec<&[f32]>) = (Vec::new(), Vec::new());
         for (example, label) in ensemble.labels.iter().enumerate() {
@@ -104,9 +110,12 @@ impl EnsembleScore {
             let looks = Looks { label, classes, asked, inside: &trained, outside: &held_out };
             let (value, count) = (self.of)(settings, &looks);
             values.push(value as f32);
-            counts.push(u16::try_from(count).unwrap_or(u16::MAX));
+            counts.push(narrow(count));
+            for (counts, side) in in_and_out.iter_mut().zip([&trained, &held_out]) {
+                counts.push(narrow(side.len()));
+            }
         }
-        Consensus { values, counts }
+        Consensus { values, counts, in_and_out: self.compares.then_some(in_and_out) }
     }
 }
 

@@ -12,6 +12,7 @@ pub(crate) static KIND: ScoreKind = ScoreKind {
     refusal: |_, conditions| super::needs_holdout(conditions),
     ensemble: Some(EnsembleScore {
         outside_only: true,
+        compares: false,
         of: |_, looks| {
             let count = looks.asked.len();
             let shares = looks.votes().into_iter().map(|votes| votes as f64 / count as f64);

@@ -7,12 +7,18 @@ use crate::study::config::Observe;
 
 /// The values of a score for members given as (logits, roles) over the same examples.
 fn values(text: &str, members: &[(Vec<f32>, Vec<Role>)], labels: &[u16], inside: bool) -> (Vec<f32>, Vec<u16>) {
-    let conditions = Conditions { observe: Observe::Sweep, holds_out: true, retrains: false };
+    let conditions = Conditions { observe: Observe::Sweep, holds_out: true, retrain: None };
     let specs = resolve(&text.parse().unwrap(), conditions).unwrap();
     let spec = specs.iter().find(|spec| spec.kind().kind == Kind::Ensemble).unwrap();
     let members: Vec<Member<'_>> = members.iter().map(|(logits, roles)| Member { logits, roles }).collect();
     let ensemble = Ensemble { members: &members, labels, classes: 3 };
-    let Consensus { values, counts } = spec.consensus(&ensemble, inside).unwrap();
+    let Consensus { values, counts, in_and_out } = spec.consensus(&ensemble, inside).unwrap();
+    assert_eq!(in_and_out.is_some(), spec.base() == "memorization");
+    if let Some([inside, outside]) = in_and_out {
+        let fewest: Vec<u16> = inside.iter().zip(&outside).map(|(a, b)| *a.min(b)).collect();
+        assert_eq!(counts, fewest);
+        assert_eq!(usize::from(inside[0] + outside[0]), members.len());
+    }
     (values, counts)
 }
 

@@ -278,10 +278,16 @@ fn judged(app: &App, example: usize) -> String {
     said.collect()
 }
 
-/// Which runs a score is the mean of, and after how many epochs; nothing of a number of the whole model.
-fn mean_of(summary: &Summary, values: &ScoreSummary) -> String {
+/// Which runs an example's score is the mean of, and after how many epochs; of a number of the whole model, how many runs are
+/// behind it where that is known.
+fn mean_of(summary: &Summary, values: &ScoreSummary, example: usize) -> String {
+    let behind = values.counts.get(example).map_or(0, |count| usize::from(*count));
+    if let Some([inside, outside]) = values.sides(example) {
+        return format!(", {} with it against {outside} without", format::plural(inside, "run", "runs"));
+    }
     if values.runs == 0 {
-        return String::new();
+        let over = format::part(behind, summary.runs, "run", "runs");
+        return if behind == 0 { String::new() } else { format!(", over {over}") };
     }
     let left_out = match summary.runs.saturating_sub(values.runs) {
         0 => String::new(),
@@ -292,7 +298,7 @@ fn mean_of(summary: &Summary, values: &ScoreSummary) -> String {
         (least, most) if least == most => format!(" after {most} epochs"),
         (least, most) => format!(" after {least} to {most} epochs"),
     };
-    format!(", mean of {}{left_out}{epochs}", format::plural(values.runs, "run", "runs"))
+    format!(", mean of {}{left_out}{epochs}", format::part(behind, values.runs, "run", "runs"))
 }
 
 /// The example's rank by the sorted score, or why there is no value.
@@ -307,7 +313,7 @@ fn missing_or_rank(app: &App, example: usize) -> String {
     let Some(values) = summary.scores.get(score.0) else { return ".".into() };
     match values.rank.get(example) {
         Some(rank) if *rank > 0 => {
-            let mean = mean_of(summary, values);
+            let mean = mean_of(summary, values, example);
             let (rank, all) = (
                 format::count(*rank as usize),
                 format::count(values.ranked[usize::from(example >= app.session.examples.train)]),

@@ -10,7 +10,7 @@ use crate::tui::format;
 use crate::tui::pictures::Mode;
 use crate::tui::screen::View;
 use crate::tui::story::RunStory;
-use crate::tui::summary::Believed;
+use crate::tui::summary::{Believed, ScoreSummary, Summary};
 use crate::tui::theme::level;
 use crate::tui::widgets::plot::{Plot, range};
 use crate::tui::widgets::{bars, line, lines, pane, picture, whole_parts};
@@ -110,16 +110,18 @@ fn probabilities(app: &App, buf: &mut Buffer, area: Rect, example: usize) -> Rec
 fn scores(app: &App, buf: &mut Buffer, area: Rect, example: usize) {
     let theme = app.theme;
     let Some(summary) = app.summary().filter(|_| area.height >= 2) else { return };
-    let runs = format::plural(summary.runs, "run", "runs");
+    let behind = runs_behind(summary, example);
     let head = vec![
         Span::styled("Scores", theme.strong()),
-        Span::styled(format!(" · mean of {runs}"), theme.dim()),
+        Span::styled(format!(" · mean of {}", format::part(behind, summary.runs, "run", "runs")), theme.dim()),
         Span::styled(", rank", theme.dim()),
         Span::styled(", hard end", theme.dim()),
     ];
     line(buf, area.x, area.y, area.width, whole_parts(head, area.width));
-    let longest = app.session.scores.iter().map(|score| score.name.chars().count()).max().unwrap_or(4);
-    let rows = app.session.scores.iter().zip(&summary.scores).map(|(score, values)| {
+    let counts: Vec<Counts> = summary.scores.iter().map(|values| Counts::of(values, example, behind)).collect();
+    let names = app.session.scores.iter().map(|score| score.name.chars().count());
+    let (longest, short) = columns(names.max().unwrap_or(4), &counts, area.width.into());
+    let rows = app.session.scores.iter().zip(&summary.scores).zip(&counts).map(|((score, values), counts)| {
         let mean = values.mean.get(example).map_or(f64::NAN, |mean| f64::from(*mean));
         let rank = values.rank.get(example).copied().unwrap_or(0);
         let hardness = values.hardness.get(example).copied().unwrap_or(0.0);
@@ -127,24 +129,68 @@ fn scores(app: &App, buf: &mut Buffer, area: Rect, example: usize) {
         let ranked = if rank > 0 { format::count(rank as usize) } else { format::MISSING.into() };
         let mark = if rank > 0 { level(hardness) } else { " " };
         let parts = vec![
-            Span::styled(format!("{:<longest$} ", score.name), theme.dim()),
+            Span::styled(format!("{:<longest$} ", format::fit(&score.name, longest)), theme.dim()),
             Span::raw(format::aligned(mean, 4, 4)),
             Span::raw(format!(" {ranked:>6} ")),
             Span::styled(mark, theme.difficulty(hardness)),
+            Span::styled(if short { counts.short.clone() } else { counts.long.clone() }, theme.attention()),
             Span::styled(format!(" {end:<4}"), theme.dim()),
-            Span::styled(fewer_runs(values.counts.get(example).copied(), summary.runs), theme.attention()),
         ];
         whole_parts(parts, area.width)
     });
     lines(buf, Rect { y: area.y + 1, height: area.height - 1, ..area }, rows);
 }
 
-/// How many runs stand behind a value, where others are left out: of a score that lacks runs, or of an example that not all runs
-/// trained on.
-fn fewer_runs(behind: Option<u16>, runs: usize) -> String {
-    match behind.map(usize::from) {
-        Some(behind) if (1..runs).contains(&behind) => format!(" of {}", format::plural(behind, "run", "runs")),
-        _ => String::new(),
+/// Columns of a row of the scores that are neither name nor count: spaces, value, rank and shade.
+const NUMBERS: usize = 1 + 8 + 8 + 1;
+/// A name that is cut to fewer columns tells little.
+const SHORTEST_NAME: usize = 12;
+/// One that is cut to fewer tells nothing: on a screen that narrow the counts give way.
+const LEAST_NAME: usize = 9;
+
+/// How wide the names are, and whether counts are in short: names are cut before counts are dropped.
+fn columns(longest: usize, counts: &[Counts], width: usize) -> (usize, bool) {
+    let widest =
+        |text: fn(&Counts) -> &str| counts.iter().map(|counts| text(counts).chars().count()).max().unwrap_or(0);
+    let (long, short) = (widest(|counts| &counts.long), widest(|counts| &counts.short));
+    if long == 0 {
+        return (longest, false);
+    }
+    let room = |count: usize| width.saturating_sub(NUMBERS + count);
+    if room(long) >= longest.min(SHORTEST_NAME) {
+        return (longest.min(room(long)), false);
+    }
+    let name = room(short);
+    (if name < LEAST_NAME { longest } else { longest.min(name) }, true)
+}
+
+/// How many runs stand behind the means of an example: the most behind any score that runs have.
+fn runs_behind(summary: &Summary, example: usize) -> usize {
+    let of_runs = summary.scores.iter().filter(|values| values.runs > 0);
+    let most = of_runs.filter_map(|values| values.counts.get(example)).max();
+    most.map_or(summary.runs, |most| usize::from(*most))
+}
+
+/// How many runs stand behind a value, where the header does not say it.
+#[derive(Default)]
+struct Counts {
+    long: String,
+    short: String,
+}
+
+impl Counts {
+    /// Of a score; `behind` is what the header says.
+    fn of(values: &ScoreSummary, example: usize, behind: usize) -> Self {
+        if let Some([inside, outside]) = values.sides(example) {
+            return Self { long: format!(" {inside} in, {outside} out"), short: format!(" {inside}+{outside}") };
+        }
+        match values.counts.get(example).map(|count| usize::from(*count)) {
+            Some(count) if count > 0 && count != behind => Self {
+                long: format!(" of {}", format::plural(count, "run", "runs")),
+                short: format!(" of {}", format::count(count)),
+            },
+            _ => Self::default(),
+        }
     }
 }
 
