@@ -105,7 +105,7 @@ def together(m, role, labels):
                 p = votes[votes > 0] / len(rest); entropy = -(p * np.log(p)).sum()
                 others.append(share); entropies.append(entropy)
             pairs.append((int(x["depth"][r, i]), pred[r, i] == given[i], share, entropy, x["learned"][r, i]))
-        if others: out["others"][i], out["entropy"][i] = np.mean(others), np.mean(entropies)
+        if others: out["others"][i], out["entropy"][i] = np.round([np.mean(others), np.mean(entropies)], 12)
     by_depth = []
     for d in range(L + 1):
         at = [p for p in pairs if p[0] == d]

@@ -381,6 +381,49 @@ fn consensus_and_entropy_leave_out_the_run_that_supplies_the_depth() {
     assert_eq!(side.pairs(), (9, 1), "pairs that have the role, and those of them without a depth");
 }
 
+/// Runs that vote for four classes in turn, with a depth everywhere; label 0 throughout.
+fn voting(votes: &[[u16; 4]]) -> together::Together {
+    let runs = votes[0].iter().map(|votes| usize::from(*votes)).sum::<usize>();
+    let votes_of = |votes: &[u16; 4]| -> Vec<u16> {
+        (0..4_u16).flat_map(|class| std::iter::repeat_n(class, usize::from(votes[usize::from(class)]))).collect()
+    };
+    let by_example: Vec<Vec<u16>> = votes.iter().map(votes_of).collect();
+    let shape = (runs, votes.len());
+    let one = ModelScores {
+        model: "m".into(),
+        role: "val",
+        runs: (0..runs as u32).collect(),
+        scores: vec![ScoreRuns {
+            name: "prediction_depth".into(),
+            harder: Harder::High,
+            values: Array2::from_elem(shape, 1.0),
+        }],
+        cohort: Arc::new(Cohort { labels: vec![0; votes.len()], ..Cohort::default() }),
+        predicted: Array2::from_shape_fn(shape, |(run, example)| by_example[example][run]),
+    };
+    together::Together::of(&subject::Side { scores: &one, depth: &one.scores[0] }, None, 2.0, true)
+}
+
+#[test]
+fn the_same_votes_for_other_classes_tie_exactly() {
+    // In the order of the classes, rounding would make several entropies of one multiset of votes.
+    let classes = [0, 1, 2, 3_usize];
+    let mut orders = Vec::new();
+    for a in classes {
+        for b in classes.into_iter().filter(|b| *b != a) {
+            for c in classes.into_iter().filter(|c| *c != a && *c != b) {
+                let mut votes = [7_u16; 4];
+                (votes[a], votes[b], votes[c]) = (1, 2, 3);
+                orders.push(votes);
+            }
+        }
+    }
+    let of = voting(&orders);
+    for values in [&of.others_entropy, &of.others_consistency] {
+        assert!(values[0] > 0.0 && values.iter().all(|value| value.to_bits() == values[0].to_bits()), "{values:?}");
+    }
+}
+
 #[test]
 fn bounds_leave_a_hundredth_beyond_and_bins_close_at_the_end() {
     let depths: Vec<f64> = (0..=200).map(|at| f64::from(at) / 100.0).collect();

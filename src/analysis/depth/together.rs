@@ -117,8 +117,8 @@ impl Together {
         let of_label = label.and_then(|label| votes.get(usize::from(label))).copied().unwrap_or(0);
         self.consistency.push(of_label as f64 / all as f64);
         self.consensus.push(if all == 0 { UNSEEN } else { consensus(votes, label) });
-        self.others_consistency.push(others.mean());
-        self.others_entropy.push(entropies.mean());
+        self.others_consistency.push(settled(others.mean()));
+        self.others_entropy.push(settled(entropies.mean()));
     }
 
     /// Whether an example's consensus is its label; none where nobody voted.
@@ -126,6 +126,12 @@ impl Together {
         let consensus = self.consensus.get(example).copied().filter(|class| *class != UNSEEN)?;
         Some(labels.get(example) == Some(&consensus))
     }
+}
+
+/// Without the rounding errors of its sum, which depend on how many summands there were and in which order: equal means must be
+/// ties when they are ranked.
+fn settled(value: f64) -> f64 {
+    (value * 1e12).round() / 1e12
 }
 
 /// The class with most votes, of equals the label, else the lowest.
@@ -145,7 +151,10 @@ fn without(votes: &mut [usize], class: u16, label: u16) -> Option<(f64, f64)> {
     let said = (all > 0).then(|| {
         let share = |votes: usize| votes as f64 / all as f64;
         let winner = consensus(votes, Some(label));
-        let entropy = votes.iter().filter(|votes| **votes > 0).map(|votes| -share(*votes) * libm::log(share(*votes)));
+        // From the fewest votes, whichever class has them: the same votes for other classes give the same bits.
+        let mut counts: Vec<usize> = votes.iter().copied().filter(|votes| *votes > 0).collect();
+        counts.sort_unstable();
+        let entropy = counts.into_iter().map(|votes| -share(votes) * libm::log(share(votes)));
         // Adding 0 turns the negative zero of one class alone around.
         (share(votes.get(usize::from(winner)).copied().unwrap_or(0)), entropy.sum::<f64>() + 0.0)
     });
