@@ -174,8 +174,10 @@ fn reading(found: &Found, agreements: &[Agreement]) -> String {
         parts.push(format!("seeds agree at {}", significant(rho)));
     }
     let outside = subject.outside().and_then(|side| found.side(side.role()));
-    if let Some([consistency, _]) = outside.and_then(|of| of.consensus.as_ref()) {
-        parts.push(bound(consistency));
+    // Test examples have votes of all runs, where too few runs have held an example out.
+    let voted = outside.filter(|of| of.consensus.is_some()).or_else(|| found.side("test"));
+    if let Some((of, [consistency, _])) = voted.and_then(|of| Some((of, of.consensus.as_ref()?))) {
+        parts.push(bound(consistency, of.side.role()));
     }
     if let Some(of) = outside {
         parts.extend(accuracies(of));
@@ -213,12 +215,20 @@ fn seeds(subject: &Subject, agreements: &[Agreement]) -> Option<f64> {
     of.single.get(place)?.get(place).copied().filter(|rho| !rho.is_nan())
 }
 
-fn bound(of: &Relation) -> String {
-    format!(
-        "consensus-consistency stays above 1 - {} × depth for {} % of the examples",
-        significant(of.slope),
-        significant(100.0 * (1.0 - of.beyond))
-    )
+/// The lower bound in words. Where hardly any run differs from the others there is none: a slope of 0 says nothing of depth.
+fn bound(of: &Relation, role: &str) -> String {
+    let examples = format!("of {} {role} examples", of.examples);
+    if of.slope > 0.0 {
+        let within = significant(100.0 * (1.0 - of.beyond));
+        return format!(
+            "consensus-consistency stays above 1 - {} × depth for {within} % {examples}",
+            significant(of.slope)
+        );
+    }
+    if of.slope.is_nan() {
+        return format!("consensus-consistency has no bound: no mean depth {examples} is above 0");
+    }
+    format!("consensus-consistency has no bound: it is 1 for {} % {examples}", significant(100.0 * (1.0 - of.beyond)))
 }
 
 /// How accuracy falls from the smallest depth to the largest that occurs.

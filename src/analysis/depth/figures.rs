@@ -71,11 +71,16 @@ pub(super) fn banded(name: &str, bands: &[Band]) -> Curve {
     }
 }
 
-/// A straight line over all depths, as far as it stays above 0 or below `most`.
+/// A straight line over all depths, as far as it stays above 0 or below `most`; none that is level, which bounds nothing.
 pub(super) fn straight(name: &str, start: f64, slope: f64, last: f64, most: f64) -> Option<Curve> {
     let points = (0..=20).map(|step| last * f64::from(step) / 20.0).map(|x| (x, start + slope * x));
     let (x, y): (Vec<f64>, Vec<f64>) = points.filter(|(_, y)| (-1e-9..=most + 1e-9).contains(y)).unzip();
-    (slope.is_finite() && x.len() > 1).then(|| Curve { name: name.to_owned(), x, y, band: Vec::new() })
+    (slope.is_finite() && slope.abs() > 0.0 && x.len() > 1).then(|| Curve {
+        name: name.to_owned(),
+        x,
+        y,
+        band: Vec::new(),
+    })
 }
 
 /// Curves over depth.

@@ -3,6 +3,10 @@
 use super::super::{ScoreRuns, UNSEEN};
 use super::subject::Side;
 
+/// Votes that a consensus needs: of one vote the share is always 1, and of two that differ the rule for ties alone names it. Three are the
+/// fewest among which a majority can stand against a vote.
+pub const VOTES: usize = 3;
+
 /// One value per example; NaN where it doesn't exist.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Together {
@@ -12,12 +16,23 @@ pub(super) struct Together {
     pub consistency: Vec<f64>,
     /// The class that most runs predict (ties: the label, else the lowest); [`UNSEEN`] where no run saw it.
     pub consensus: Vec<u16>,
-    /// Mean over the runs with a depth of the share of the other runs that predict the other runs' consensus.
+    /// Mean over the runs with a depth, and [`VOTES`] others, of the share of the others that predict their consensus.
     pub others_consistency: Vec<f64>,
-    /// Mean over the runs with a depth of the entropy of the other runs' votes, in nats.
+    /// Mean over the same runs of the entropy of the others' votes, in nats.
     pub others_entropy: Vec<f64>,
     /// By the depth in a single run.
     pub by_depth: Vec<ByDepth>,
+    /// Pairs of run and example with a depth and a class.
+    pub voted: Voted,
+}
+
+/// How many pairs of run and example have others' votes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Voted {
+    /// All that were asked for.
+    pub pairs: usize,
+    /// Those with fewer than [`VOTES`] other votes, which are left out.
+    pub few: usize,
 }
 
 /// The pairs of run and example of one depth.
@@ -106,7 +121,13 @@ impl Together {
             let (Some(class), Some(label)) = (side.class(run, example), label) else { continue };
             by_depth.looked += 1;
             by_depth.right += usize::from(class == label);
-            if let Some((share, entropy)) = without(votes, class, label).filter(|_| outside) {
+            if !outside {
+                continue;
+            }
+            self.voted.pairs += 1;
+            self.voted.few += 1;
+            if let Some((share, entropy)) = without(votes, class, label) {
+                self.voted.few -= 1;
                 by_depth.others.add(share);
                 by_depth.entropy.add(entropy);
                 others.add(share);
@@ -143,12 +164,12 @@ fn consensus(votes: &[usize], label: Option<u16>) -> u16 {
     }
 }
 
-/// Without one vote for a class: the share of the votes for the consensus, and their entropy; none where none is left.
+/// Without one vote for a class: the share of the votes for the consensus, and their entropy; none where fewer than [`VOTES`] are left.
 fn without(votes: &mut [usize], class: u16, label: u16) -> Option<(f64, f64)> {
     let own = votes.get_mut(usize::from(class))?;
     *own = own.checked_sub(1)?;
     let all = votes.iter().sum::<usize>();
-    let said = (all > 0).then(|| {
+    let said = (all >= VOTES).then(|| {
         let share = |votes: usize| votes as f64 / all as f64;
         let winner = consensus(votes, Some(label));
         // From the fewest votes, whichever class has them: the same votes for other classes give the same bits.

@@ -5,6 +5,7 @@ use super::super::bounds::BINS;
 use super::super::corners::NEEDS_LABEL;
 use super::super::relations::{Found, OfSide, Relation};
 use super::super::subject::Subject;
+use super::super::together::VOTES;
 use super::{MIDDLE, Options, Value, insert, json, middle};
 
 /// The result of the model at a place.
@@ -81,7 +82,8 @@ fn consensus(found: &Found, which: usize) -> Value {
         let relation = of.consensus.as_ref()?.get(which)?;
         Some(json!({
             "role": of.side.role(), "examples": relation.examples, "left_out": relation.left_out, "slope": relation.slope,
-            "beyond": relation.beyond, "spearman": relation.spearman,
+            "beyond": relation.beyond, "spearman": relation.spearman, "pairs": of.together.voted.pairs,
+            "few_votes": of.together.voted.few, "votes_needed": VOTES,
         }))
     };
     list(found.sides.iter().filter_map(of).collect())

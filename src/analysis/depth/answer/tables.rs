@@ -3,6 +3,7 @@
 use super::super::agreement::Agreement;
 use super::super::corners::NEEDS_LABEL;
 use super::super::relations::Found;
+use super::super::together::VOTES;
 use super::{Cell, Table, middle};
 
 /// Rows of the learning curve at most, its end besides.
@@ -132,7 +133,16 @@ fn bounds(found: &Found) -> Option<Table> {
         }
     }
     let columns = ["role", "against mean depth", "examples", "left out", "slope of bound", "share beyond", "Spearman"];
-    table(format!("{}: linear bounds", found.subject.label), &columns, rows)
+    let roles = found.sides.iter().filter(|of| of.together.voted.pairs > 0);
+    let few =
+        roles.map(|of| format!("{} of {} {} pairs", of.together.voted.few, of.together.voted.pairs, of.side.role()));
+    let few: Vec<String> = few.collect();
+    let title = format!(
+        "{}: linear bounds (consensus of {VOTES} other runs at least: {} have fewer and are left out)",
+        found.subject.label,
+        few.join(", ")
+    );
+    table(title, &columns, rows)
 }
 
 fn learned(found: &Found) -> Option<Table> {
