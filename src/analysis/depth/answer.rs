@@ -6,6 +6,7 @@ use super::super::json::insert;
 use super::super::table::significant;
 use super::super::{Answer, Cell, Figure, Input, Options, Table};
 use super::agreement::{self, Agreement};
+use super::bounds::OUTSIDE;
 use super::corners::NEEDS_LABEL;
 use super::figures;
 use super::relations::{CornerFound, Found, OfSide, Relation};
@@ -112,6 +113,11 @@ fn pictures(found: &Found, options: &Options) -> Vec<Figure> {
     all
 }
 
+/// How a bound is drawn: the data give its slope alone.
+fn drawn(start: &str) -> String {
+    format!("bound through {start} at depth 0, slope: {:.0}th percentile of gap / depth", 100.0 * (1.0 - OUTSIDE))
+}
+
 /// Figures 3 and 4 for examples that runs see from outside.
 fn outside(label: &str, of: &OfSide, last: f64) -> Vec<Figure> {
     let role = of.side.role();
@@ -123,19 +129,23 @@ fn outside(label: &str, of: &OfSide, last: f64) -> Vec<Figure> {
             figures::straight("lower bound", 1.0, -matches.slope, last, 1.0),
             figures::straight("its reflection", 0.0, matches.slope, last, 1.0),
         ];
-        let title = format!("{label}: consistency, {role} (by mean depth)");
+        let title = format!("{label}: consistency, {role} (by mean depth; {})", drawn("1"));
         all.push(figures::over_depth(title, "consistency", curves.into_iter().flatten().collect()));
     }
     if let Some([consistency, entropy]) = &of.consensus {
         let most = entropy.bands.iter().map(|band| band.range.1).fold(0.0, f64::max);
         let below = figures::straight("lower bound", 1.0, -consistency.slope, last, 1.0);
         let above = figures::straight("upper bound", 0.0, entropy.slope, last, most.max(entropy.slope * last / 2.0));
-        for (short, what, relation, bound) in
-            [("consensus", "consensus-consistency", consistency, below), ("entropy", "entropy", entropy, above)]
-        {
+        for (short, what, start, relation, bound) in [
+            ("consensus", "consensus-consistency", "1", consistency, below),
+            ("entropy", "entropy", "0", entropy, above),
+        ] {
             let mut curves = vec![figures::banded("mean, middle 98 %", &relation.bands)];
             curves.extend(bound);
-            let title = format!("{label}: {short} of others, {role} ({what} of the other runs by mean depth)");
+            let title = format!(
+                "{label}: {short} of others, {role} ({what} of the other runs by mean depth; {})",
+                drawn(start)
+            );
             all.push(figures::over_depth(title, what, curves));
         }
     }

@@ -393,6 +393,22 @@ fn consensus_and_entropy_leave_out_the_run_that_supplies_the_depth() {
 }
 
 #[test]
+fn what_makes_the_bounds_is_said_where_they_are_drawn() {
+    let answer = answered(&models("held", true), None);
+    let title = |part: &str| answer.figures.iter().find(|figure| figure.title().starts_with(part)).unwrap().title();
+    for (part, start) in [("held: consistency, val", "1"), ("held: consensus of", "1"), ("held: entropy of", "0")] {
+        let said = format!("bound through {start} at depth 0, slope: 99th percentile of gap / depth");
+        assert!(title(part).contains(&said), "{}", title(part));
+    }
+    let table = answer.tables.iter().find(|table| table.title.contains("linear bounds")).unwrap();
+    assert!(
+        table.title.contains("through 1 at depth 0") && table.title.contains("entropy: through 0"),
+        "{}",
+        table.title
+    );
+}
+
+#[test]
 fn a_consensus_of_few_or_of_all_gives_no_bound() {
     let few = answered(&models("all", true), None);
     let said = "test: 60 of 60 pairs of run and example have fewer than 3 other votes";

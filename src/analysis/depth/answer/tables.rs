@@ -4,7 +4,7 @@ use super::super::agreement::Agreement;
 use super::super::corners::NEEDS_LABEL;
 use super::super::relations::Found;
 use super::super::together::VOTES;
-use super::{Cell, Table, middle};
+use super::{Cell, Table, drawn, middle};
 
 /// Rows of the learning curve at most, its end besides.
 const EPOCHS: usize = 16;
@@ -138,8 +138,9 @@ fn bounds(found: &Found) -> Option<Table> {
         roles.map(|of| format!("{} of {} {} pairs", of.together.voted.few, of.together.voted.pairs, of.side.role()));
     let few: Vec<String> = few.collect();
     let title = format!(
-        "{}: linear bounds (consensus of {VOTES} other runs at least: {} have fewer and are left out)",
+        "{}: linear bounds, {}, examples of positive depth (entropy: through 0; consensus of {VOTES} other runs at least: {} have fewer and are left out)",
         found.subject.label,
+        drawn("1"),
         few.join(", ")
     );
     table(title, &columns, rows)
