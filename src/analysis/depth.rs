@@ -31,7 +31,7 @@
 //! `spearman`), `by_depth` (`role`, `depth`, `pairs`, `share`, `accuracy`, `consensus_consistency`, `entropy`,
 //! `iteration_learned`), `iteration_learned` (`score`, `role`, `examples`, `spearman`), `margins` (`margin`, `role`, `examples`,
 //! `left_out`, `mean`, `pearson`, `trained_on_everything`), `layers` and `course` (`split`, `accuracy` by probe or epoch; `epochs`),
-//! `corners` (`corner`, `examples` (ids), `val_depth`, `train_depth`, `consensus_is_truth`, `consensus_consistency`,
+//! `corners` (`corner`, `examples` (ids), `tied`: how many were `taken` by order `of` so many equally near, `val_depth`, `train_depth`, `consensus_is_truth`, `consensus_consistency`,
 //! `network_accuracy`, and by layer `truth_votes`, `truth_accuracy`, `consensus_votes`, `consensus_accuracy`), `middle_probe`
 //! (`layer`, `name`, `corner`, `examples`, `probe_accuracy`, `network_accuracy`, `in_sample`), `grid` (`val` and `train` bins of the
 //! two-axis picture, `counts[train][val]`); `--per-example` adds `per_example` (`role`, `depth`). What a study lacks is null, with

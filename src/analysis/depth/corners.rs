@@ -25,9 +25,30 @@ pub const CORNERS: [Corner; 4] = [
 /// The place of the corner whose examples a middle layer may know better than the network.
 pub const NEEDS_LABEL: usize = 2;
 
+/// The examples of a corner.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Nearest {
+    /// Their places, nearest first.
+    pub examples: Vec<usize>,
+    /// How many examples, taken or not, are just as far as the last one.
+    pub tied: usize,
+    /// Those of them that are taken: fewer than `tied` where their order alone has chosen.
+    pub taken: usize,
+}
+
+impl Nearest {
+    /// How many of how many equally near examples were taken for their order; none where all were.
+    pub fn chosen(&self) -> Option<(usize, usize)> {
+        (self.taken < self.tied).then_some((self.taken, self.tied))
+    }
+}
+
+/// Squared distances closer than this are equal: mean depths are sums that rounding may split.
+const EQUAL: f64 = 1e-12;
+
 /// The [`NEAREST`] examples (or all, where there are fewer) by Euclidean distance from a corner, nearest first, of equals the
 /// first; examples without both depths are left out.
-pub fn nearest(val: &[f64], train: &[f64], last: f64, corner: Corner) -> Vec<usize> {
+pub fn nearest(val: &[f64], train: &[f64], last: f64, corner: Corner) -> Nearest {
     let distance = |(val, train): (&f64, &f64)| {
         let (x, y) = (val / last - corner.at.0, train / last - corner.at.1);
         x * x + y * y
@@ -35,6 +56,13 @@ pub fn nearest(val: &[f64], train: &[f64], last: f64, corner: Corner) -> Vec<usi
     let distances = val.iter().zip(train).map(distance).enumerate().filter(|(_, distance)| !distance.is_nan());
     let mut distances: Vec<(usize, f64)> = distances.collect();
     distances.sort_by(|a, b| a.1.total_cmp(&b.1).then(a.0.cmp(&b.0)));
+    let edge = distances.get(..NEAREST).unwrap_or(&distances).last().map_or(f64::NAN, |(_, distance)| *distance);
+    let tied = |distances: &[(usize, f64)]| distances.iter().filter(|(_, far)| (far - edge).abs() < EQUAL).count();
+    let all = tied(&distances);
     distances.truncate(NEAREST);
-    distances.into_iter().map(|(example, _)| example).collect()
+    Nearest {
+        taken: tied(&distances),
+        tied: all,
+        examples: distances.into_iter().map(|(example, _)| example).collect(),
+    }
 }

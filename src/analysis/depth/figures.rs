@@ -148,7 +148,8 @@ pub(super) fn pictures(subject: &Subject, side: &Side, corners: &[CornerFound]) 
             let caption = label.map_or(class.clone(), |label| format!("{class}, not {label}"));
             Picture { example: cohort.id(*example), caption, bars: Vec::new() }
         };
-        (of.corner.name.to_owned(), of.examples.iter().take(PICTURES).map(picture).collect())
+        let tied = of.chosen.map_or_else(String::new, |(taken, tied)| format!(" ({taken} of {tied} equally near)"));
+        (format!("{}{tied}", of.corner.name), of.examples.iter().take(PICTURES).map(picture).collect())
     };
     Figure::Pictures {
         title: format!("{}: the corners (consensus of the runs that held it out)", subject.label),

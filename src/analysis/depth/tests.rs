@@ -497,10 +497,39 @@ fn bounds_leave_a_hundredth_beyond_and_bins_close_at_the_end() {
 #[test]
 fn corners_have_the_nearest_examples_with_both_depths() {
     let (val, train) = ([0.0, 4.0, f64::NAN, 4.0, 0.0, 2.0], [0.0, 0.0, 0.0, 4.0, 4.0, 2.0]);
-    let firsts: Vec<usize> = CORNERS.iter().map(|corner| nearest(&val, &train, 4.0, *corner)[0]).collect();
+    let firsts: Vec<usize> = CORNERS.iter().map(|corner| nearest(&val, &train, 4.0, *corner).examples[0]).collect();
     assert_eq!(firsts, [0, 4, 1, 3], "easy, other class, needs its label, ambiguous");
     // The middle is nearer than the other corners, of which the nearer ones tie: the first stands first.
-    assert_eq!(nearest(&val, &train, 4.0, CORNERS[0]), [0, 5, 1, 4, 3]);
+    assert_eq!(nearest(&val, &train, 4.0, CORNERS[0]).examples, [0, 5, 1, 4, 3]);
     let many = vec![1.0; 250];
-    assert_eq!(nearest(&many, &many, 4.0, CORNERS[3]), (0..100).collect::<Vec<usize>>());
+    let of = nearest(&many, &many, 4.0, CORNERS[3]);
+    assert_eq!((of.examples.clone(), of.chosen()), ((0..100).collect::<Vec<usize>>(), Some((100, 250))));
+    // 60 are nearer; of 190 that tie, 40 find room. Where all that tie do, nothing was chosen.
+    let some: Vec<f64> = (0..250).map(|at| if at < 60 { 2.0 } else { 1.0 }).collect();
+    assert_eq!(nearest(&some, &some, 4.0, CORNERS[3]).chosen(), Some((40, 190)));
+    assert_eq!(nearest(&some[..100], &some[..100], 4.0, CORNERS[3]).chosen(), None);
+    assert_eq!(nearest(&[], &[], 4.0, CORNERS[3]).chosen(), None);
+}
+
+#[test]
+fn a_corner_that_ties_says_how_many_of_how_many() {
+    let mut held = models("held", true);
+    for model in &mut held {
+        let depth = model.scores.iter_mut().find(|score| score.name == "prediction_depth").unwrap();
+        depth.values.mapv_inplace(|depth| if depth.is_nan() { depth } else { 0.0 });
+    }
+    let answer = answered(&held, Some(&Left::default()));
+    let tied = &answer.results[0]["corners"][0]["tied"];
+    let (taken, of) = (tied["taken"].as_u64().unwrap(), tied["of"].as_u64().unwrap());
+    assert!(taken == 100 && of > 100, "{tied}");
+    assert!(
+        answer.warnings.iter().any(|warning| warning.contains(&format!("100 of {of} (easy)"))),
+        "{:?}",
+        answer.warnings
+    );
+    let row = |figure: &Figure| match figure {
+        Figure::Pictures { rows, .. } => Some(rows[0].0.clone()),
+        _ => None,
+    };
+    assert_eq!(answer.figures.iter().find_map(row).unwrap(), format!("easy (100 of {of} equally near)"));
 }

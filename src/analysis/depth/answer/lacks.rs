@@ -85,6 +85,14 @@ fn few_votes(found: &Found, lacks: &mut Vec<String>) {
 }
 
 fn held_out(found: &Found, lacks: &mut Vec<String>) {
+    let chosen = found.corners.iter().filter_map(|of| of.chosen.map(|chosen| (of.corner.short, chosen)));
+    let chosen: Vec<String> = chosen.map(|(corner, (taken, tied))| format!("{taken} of {tied} ({corner})")).collect();
+    if !chosen.is_empty() {
+        lacks.push(format!(
+            "more examples are equally near to a corner than it has room for, and their order alone chooses: {}",
+            chosen.join(", ")
+        ));
+    }
     let mut ids: Vec<usize> = found.corners.iter().flat_map(|corner| &corner.examples).map(|(at, _)| *at).collect();
     let all = ids.len();
     ids.sort_unstable();

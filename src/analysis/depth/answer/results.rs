@@ -154,7 +154,7 @@ fn corners(found: &Found) -> Value {
         let ids: Vec<u32> = corner.examples.iter().map(|(example, _)| val.scores.cohort.id(*example)).collect();
         let layers = &corner.layers;
         json!({
-            "corner": corner.corner.name, "examples": ids, "val_depth": corner.depths.0, "train_depth": corner.depths.1,
+            "corner": corner.corner.name, "examples": ids, "tied": corner.chosen.map(|(taken, tied)| json!({"taken": taken, "of": tied})), "val_depth": corner.depths.0, "train_depth": corner.depths.1,
             "consensus_is_truth": corner.matches, "consensus_consistency": corner.consistency,
             "network_accuracy": layers.network, "truth_votes": layers.truth_votes, "truth_accuracy": layers.truth_accuracy,
             "consensus_votes": layers.consensus_votes, "consensus_accuracy": layers.consensus_accuracy,

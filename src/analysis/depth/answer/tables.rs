@@ -222,11 +222,17 @@ fn corners(found: &Found) -> Option<Table> {
             if place == NEEDS_LABEL { probe } else { f64::NAN },
         ];
         let cells = numbers.map(Cell::Number);
-        [text(corner.corner.name), count(corner.examples.len())].into_iter().chain(cells).collect()
+        let (taken, tied) = corner.chosen.unwrap_or_default();
+        [text(corner.corner.name), count(corner.examples.len()), count(taken), count(tied)]
+            .into_iter()
+            .chain(cells)
+            .collect()
     };
     let columns = [
         "corner",
         "examples",
+        "taken by order",
+        "of equally near",
         "val depth",
         "train depth",
         "consensus = truth",
