@@ -19,7 +19,6 @@
 //! `auroc_interval`, `confirmed`: mislabelled verdicts on changed labels).
 
 mod answer;
-mod corners;
 mod detect;
 mod review;
 mod verdicts;
@@ -27,6 +26,7 @@ mod verdicts;
 use rayon::prelude::*;
 
 use super::components;
+use super::depth::{self, corners::Corner};
 use super::means::{self, SignedRuns};
 use super::quantile::{mean, middle};
 use super::rank::Ranks;
@@ -34,7 +34,6 @@ use super::{Analysis, Answer, Input, ModelScores, Options, Wants, select};
 use crate::Result;
 use crate::random::Key;
 
-pub use corners::Corner;
 pub use detect::{Measures, Ordered};
 
 /// The registry's line.
@@ -44,7 +43,7 @@ pub static ANALYSIS: Analysis = Analysis {
     tab: Some(('0', "Audit")),
     compares: false,
     takes: &["--draws", "--seed", "--per-example"],
-    wants: Wants { all_roles: true, verdicts: true, ..Wants::SCORES },
+    wants: Wants { all_roles: true, verdicts: true, evidence: true, ..Wants::SCORES },
     run,
     again: None,
 };
@@ -191,17 +190,24 @@ fn halves(model: &ModelScores, changed: &[bool], seed: u64) -> Vec<(String, (f64
     scores.par_iter().map(of).collect()
 }
 
-/// The model's depths when it trains on an example and when it holds it out, where the study has both; none of test examples.
+/// The corner of each example by the model's depths when it trains on it and when it holds it out, where the study has both; none of
+/// test examples.
 fn corners(input: &Input, model: &ModelScores) -> Option<Vec<Option<Corner>>> {
     if model.role == "test" {
         return None;
     }
     let depth = |role: &str| {
         let scores = input.models.iter().find(|other| other.model == model.model && other.role == role)?;
-        let depth = scores.scores.iter().find(|score| select::base(&score.name) == "prediction_depth")?;
-        Some(depth.means(None)).filter(|means| means.iter().any(|mean| !mean.is_nan()))
+        scores.scores.iter().find(|score| select::base(&score.name) == "prediction_depth")
     };
-    Some(corners::corners(&depth("train")?, &depth("val")?))
+    let (train, val) = (depth("train")?, depth("val")?);
+    let last = depth::last(input, &model.model, &model.runs, [train, val].into_iter());
+    let means = [train, val].map(|depth| depth.means(None));
+    if means.iter().any(|means| means.iter().all(|mean| mean.is_nan())) {
+        return None;
+    }
+    let [train, val] = means;
+    Some(val.iter().zip(&train).map(|(val, train)| Corner::of(*val, *train, last)).collect())
 }
 
 fn run(input: &Input, options: &Options) -> Result<Answer> {

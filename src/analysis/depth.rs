@@ -49,6 +49,8 @@ mod together;
 
 use super::{Analysis, Wants};
 
+pub(super) use subject::last;
+
 /// The registry's line.
 pub static ANALYSIS: Analysis = Analysis {
     name: "depth",
