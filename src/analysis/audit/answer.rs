@@ -132,13 +132,14 @@ fn reading(part: &Part, review: &Review) -> String {
             let label = part.model.cohort.labels.get(row.column);
             row.believed.is_some_and(|(class, ..)| label.is_some_and(|label| *label != class))
         };
-        let doubted = review.rows.iter().filter(doubted).count();
-        return format!(
-            "{model}: review first #{first}, the hardest by {}; of {} examples most runs see another class than the label in \
-             {doubted}{said}",
-            review.score,
-            review.rows.len()
-        );
+        // Without labels and classes of final networks, nothing is known of doubt.
+        let known = !part.model.cohort.labels.is_empty() && review.rows.iter().any(|row| row.believed.is_some());
+        let doubted = known.then(|| {
+            let (doubted, of) = (review.rows.iter().filter(doubted).count(), review.rows.len());
+            format!("; of {of} examples most runs see another class than the label in {doubted}")
+        });
+        let doubted = doubted.unwrap_or_default();
+        return format!("{model}: review first #{first}, the hardest by {}{doubted}{said}", review.score);
     };
     let [low, high] = [best.intervals[0].0, best.intervals[0].1].map(significant);
     let below: Vec<String> = part

@@ -180,6 +180,13 @@ fn without_known_changes_there_is_a_list_to_review() {
         (Some(7 + u64::from(hardest % 5 != 0)), Some(8))
     );
     assert_eq!(audit(&[], &options()).reading, "Nothing can be audited yet.");
+    assert!(answer.reading.contains("of 60 examples most runs see"), "{}", answer.reading);
+    let imported = ModelScores { predicted: Array2::zeros((0, 0)), ..plain.clone() };
+    let unlabelled = ModelScores { cohort: Arc::default(), ..plain };
+    for model in [imported, unlabelled] {
+        let reading = audit(&[model], &options()).reading;
+        assert!(reading.contains("review first") && !reading.contains("another class"), "{reading}");
+    }
 }
 
 #[test]
