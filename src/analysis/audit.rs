@@ -5,7 +5,8 @@
 //! ranked by its own difficult end. Ties are as in scikit-learn: half a pair for AUROC, one threshold per value for average
 //! precision; precision@k is its mean over all orders of a tie at k. Intervals: the middle 90 % over bootstrap draws of
 //! examples (seeded; all scores meet the same draws), so they know nothing of other runs: how far two disjoint halves of the
-//! runs differ stands beside. Examples without a value are left out of that score and counted.
+//! runs differ stands beside. Examples without a value are left out of that score and counted: it meets other examples than the
+//! rest, so its k is at most the number of positives among them, chance is theirs, and the best other score on them is told.
 //!
 //! **A review list** is there in any case: the hardest examples by one score (the first of `--score`, else `aum`, else the
 //! first that has values), with the 90 % interval of the rank over bootstrap draws of runs, the class that most final
@@ -13,13 +14,13 @@
 //! How well each score agrees with the verdicts is AUROC of `mislabelled` against `fine`, over examples without dissent.
 //!
 //! A result per model: `model`, `role`, `runs`, `examples`, `changed`, `k`, `scores`, `auroc`, `average_precision`,
-//! `precision_at` (a list per k), their `..._interval`, `left_out`, `halves` (`auroc_difference`, `spearman`, per score), `below_chance`,
+//! `precision_at` (a list per k), their `..._interval`, `left_out`,
+//! `ranked` and `positives` (with a value), `k_of` (its two k), `chance`, `best_on_same_examples` (`score`, `auroc`), `halves` (`auroc_difference`, `spearman`, per score), `below_chance`,
 //! `draws`, `seed` (these only where labels were changed); `review` (`score`, `draws`, `examples`: `id`, `label`, `truth`, `believed`, `votes`, `of`,
 //! `rank`, `low`, `high` from 1 = hardest, `corner`, `verdicts`; `--per-example`: all examples), `verdicts` (`counts`, `dissent`, `scores`, `auroc`,
 //! `auroc_interval`, `confirmed`: mislabelled verdicts on changed labels).
 
 mod answer;
-mod corners;
 mod detect;
 mod review;
 mod verdicts;
@@ -27,6 +28,7 @@ mod verdicts;
 use rayon::prelude::*;
 
 use super::components;
+use super::depth::{self, corners::Corner};
 use super::means::{self, SignedRuns};
 use super::quantile::{mean, middle};
 use super::rank::Ranks;
@@ -34,7 +36,6 @@ use super::{Analysis, Answer, Input, ModelScores, Options, Wants, select};
 use crate::Result;
 use crate::random::Key;
 
-pub use corners::Corner;
 pub use detect::{Measures, Ordered};
 
 /// The registry's line.
@@ -44,7 +45,7 @@ pub static ANALYSIS: Analysis = Analysis {
     tab: Some(('0', "Audit")),
     compares: false,
     takes: &["--draws", "--seed", "--per-example"],
-    wants: Wants { all_roles: true, verdicts: true, ..Wants::SCORES },
+    wants: Wants { all_roles: true, verdicts: true, evidence: true, ..Wants::SCORES },
     run,
     again: None,
 };
@@ -80,12 +81,25 @@ pub struct Detection {
     pub intervals: [(f64, f64); 4],
     /// Examples without a value.
     pub left_out: usize,
+    /// Examples with one, and how many of them had their label changed.
+    pub examples: usize,
+    /// See `examples`.
+    pub positives: usize,
+    /// The k of precision@k, at most as many as there are positives.
+    pub ks: [usize; 2],
+    /// Where examples are left out: what finds the changed labels among the others best beside this one, and its AUROC there.
+    pub same: Option<(String, f64)>,
 }
 
 impl Detection {
     /// Whether it finds changed labels worse than chance, beyond its interval.
     pub fn is_below_chance(&self) -> bool {
         self.intervals[0].1 < 0.5
+    }
+
+    /// The precision of a ranking by chance, among the examples that this one ranks.
+    pub fn chance(&self) -> f64 {
+        self.positives as f64 / self.examples as f64
     }
 }
 
@@ -119,7 +133,9 @@ fn changed(model: &ModelScores) -> Vec<bool> {
 fn detections(model: &ModelScores, rankings: &[Ranking], changed: &[bool], options: &Options) -> Vec<Detection> {
     let ks = counts_to_look_at(changed);
     let ordered: Vec<Ordered> = rankings.iter().map(|ranking| Ordered::new(&ranking.hard, changed)).collect();
-    let drawn = bootstrap(&ordered, changed.len(), ks, options);
+    // More than there are cannot be found: with a larger k, even a perfect ranking stays below 1.
+    let capped = |ordered: &Ordered| ks.map(|k| k.min(ordered.positives()));
+    let drawn = bootstrap(&ordered, changed.len(), capped, options);
     let halves = halves(model, changed, options.seed);
     let of = |(place, (ranking, ordered)): (usize, (&Ranking, &Ordered))| {
         let draws: Vec<&Measures> = drawn.iter().filter_map(|draw| draw.get(place)).collect();
@@ -127,7 +143,7 @@ fn detections(model: &ModelScores, rankings: &[Ranking], changed: &[bool], optio
         let known = halves.iter().find(|(name, _)| *name == ranking.name).map(|(_, halves)| *halves);
         Detection {
             ranking: Ranking { halves: known, ..ranking.clone() },
-            found: ordered.measure(ks),
+            found: ordered.measure(capped(ordered)),
             intervals: [
                 interval(|draw| draw.auroc),
                 interval(|draw| draw.average_precision),
@@ -135,11 +151,31 @@ fn detections(model: &ModelScores, rankings: &[Ranking], changed: &[bool], optio
                 interval(|draw| draw.precision[1]),
             ],
             left_out: changed.len() - ordered.len(),
+            examples: ordered.len(),
+            positives: ordered.positives(),
+            ks: capped(ordered),
+            same: best_on_the_same(ranking, rankings, changed),
         }
     };
     let mut all: Vec<Detection> = rankings.iter().zip(&ordered).enumerate().map(of).collect();
     all.sort_by(|a, b| b.found.auroc.total_cmp(&a.found.auroc));
     all
+}
+
+/// The ranking, and its AUROC, that does best on the examples of another one that misses some; none where that misses none, or no other
+/// ranking has all of its examples.
+fn best_on_the_same(ranking: &Ranking, rankings: &[Ranking], changed: &[bool]) -> Option<(String, f64)> {
+    if !ranking.hard.iter().any(|value| value.is_nan()) {
+        return None;
+    }
+    let auroc = |other: &Ranking| {
+        let both = ranking.hard.iter().zip(&other.hard);
+        let covers = both.clone().all(|(own, other)| own.is_nan() || !other.is_nan());
+        let hard: Vec<f64> = both.map(|(own, other)| if own.is_nan() { f64::NAN } else { *other }).collect();
+        covers.then(|| (other.name.clone(), Ordered::new(&hard, changed).measure([1, 1]).auroc))
+    };
+    let others = rankings.iter().filter(|other| other.name != ranking.name).filter_map(auroc);
+    others.filter(|(_, auroc)| !auroc.is_nan()).max_by(|a, b| a.1.total_cmp(&b.1))
 }
 
 /// The k of precision@k: one example in a hundred (at least 10), and as many as were changed.
@@ -148,7 +184,12 @@ fn counts_to_look_at(changed: &[bool]) -> [usize; 2] {
 }
 
 /// What every ranking finds among examples that are drawn with replacement, as many as there are.
-fn bootstrap(ordered: &[Ordered], examples: usize, ks: [usize; 2], options: &Options) -> Vec<Vec<Measures>> {
+fn bootstrap(
+    ordered: &[Ordered],
+    examples: usize,
+    ks: impl Fn(&Ordered) -> [usize; 2] + Sync,
+    options: &Options,
+) -> Vec<Vec<Measures>> {
     let draws = options.draws.unwrap_or(DRAWS);
     let one = |draw: usize| {
         let mut stream = Key::study(options.seed).stream_for("audit", 0, draw as u64);
@@ -158,7 +199,7 @@ fn bootstrap(ordered: &[Ordered], examples: usize, ks: [usize; 2], options: &Opt
                 *count += 1;
             }
         }
-        ordered.iter().map(|ordered| ordered.measure_weighted(&times, ks)).collect()
+        ordered.iter().map(|ordered| ordered.measure_weighted(&times, ks(ordered))).collect()
     };
     (0..draws).into_par_iter().map(one).collect()
 }
@@ -191,17 +232,24 @@ fn halves(model: &ModelScores, changed: &[bool], seed: u64) -> Vec<(String, (f64
     scores.par_iter().map(of).collect()
 }
 
-/// The model's depths when it trains on an example and when it holds it out, where the study has both; none of test examples.
+/// The corner of each example by the model's depths when it trains on it and when it holds it out, where the study has both; none of
+/// test examples.
 fn corners(input: &Input, model: &ModelScores) -> Option<Vec<Option<Corner>>> {
     if model.role == "test" {
         return None;
     }
     let depth = |role: &str| {
         let scores = input.models.iter().find(|other| other.model == model.model && other.role == role)?;
-        let depth = scores.scores.iter().find(|score| select::base(&score.name) == "prediction_depth")?;
-        Some(depth.means(None)).filter(|means| means.iter().any(|mean| !mean.is_nan()))
+        scores.scores.iter().find(|score| select::base(&score.name) == "prediction_depth")
     };
-    Some(corners::corners(&depth("train")?, &depth("val")?))
+    let (train, val) = (depth("train")?, depth("val")?);
+    let last = depth::last(input, &model.model, &model.runs, [train, val].into_iter());
+    let means = [train, val].map(|depth| depth.means(None));
+    if means.iter().any(|means| means.iter().all(|mean| mean.is_nan())) {
+        return None;
+    }
+    let [train, val] = means;
+    Some(val.iter().zip(&train).map(|(val, train)| Corner::of(*val, *train, last)).collect())
 }
 
 fn run(input: &Input, options: &Options) -> Result<Answer> {

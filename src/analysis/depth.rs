@@ -12,7 +12,7 @@
 //! - **Consistency** (figure 3): the share of the runs that held an example out (tested it) that predict its label.
 //!   **Consensus-consistency** and **entropy** (figures 4 and C.21): for each run with a depth, of all *other* runs that saw
 //!   the example from outside, against their own consensus (ties: the label if it is among them, else the lowest class); then
-//!   the mean over the runs. Where there is no other run, they don't exist. Bounds are lines through what depth 0 should give
+//!   the mean over the runs. Pairs of run and example with fewer than `together::VOTES` others are counted and left out. Bounds are lines through what depth 0 should give
 //!   (1; 0; entropy 0) whose slope leaves [`bounds::OUTSIDE`] of the examples of positive depth beyond it; the paper draws such
 //!   lines by eye.
 //! - **Iteration learned** (figure 5): the first of `learned.final95`, `learned.final`. **Margins** (figure 6): mean over the
@@ -27,11 +27,11 @@
 //! A result per model: `model`, `runs`, `score`, `probes` (names), `last` (L), `roles` (`role`, `examples`, `pairs`,
 //! `undefined`, `mean`, `sd`, `mean_scaled`, `largest_mean`, `accuracy`, `histogram` by depth), `agreement` (`role`, `with`,
 //! `means`, `single_runs`, `pairs`), `consistency`, `consensus_consistency`, `entropy` (a list by role: `role`, `examples`,
-//! `left_out`, `slope`, `beyond`, `spearman`; consistency: `slope`, then `matches` and `differs` with `examples`, `beyond`,
+//! `left_out`, `slope`, `beyond`, `spearman`, `pairs`, `few_votes` of them, `votes_needed`; consistency: `slope`, then `matches` and `differs` with `examples`, `beyond`,
 //! `spearman`), `by_depth` (`role`, `depth`, `pairs`, `share`, `accuracy`, `consensus_consistency`, `entropy`,
 //! `iteration_learned`), `iteration_learned` (`score`, `role`, `examples`, `spearman`), `margins` (`margin`, `role`, `examples`,
 //! `left_out`, `mean`, `pearson`, `trained_on_everything`), `layers` and `course` (`split`, `accuracy` by probe or epoch; `epochs`),
-//! `corners` (`corner`, `examples` (ids), `val_depth`, `train_depth`, `consensus_is_truth`, `consensus_consistency`,
+//! `corners` (`corner`, `examples` (ids), `tied`: how many were `taken` by order `of` so many equally near, `val_depth`, `train_depth`, `consensus_is_truth`, `consensus_consistency`,
 //! `network_accuracy`, and by layer `truth_votes`, `truth_accuracy`, `consensus_votes`, `consensus_accuracy`), `middle_probe`
 //! (`layer`, `name`, `corner`, `examples`, `probe_accuracy`, `network_accuracy`, `in_sample`), `grid` (`val` and `train` bins of the
 //! two-axis picture, `counts[train][val]`); `--per-example` adds `per_example` (`role`, `depth`). What a study lacks is null, with
@@ -48,6 +48,8 @@ mod subject;
 mod together;
 
 use super::{Analysis, Wants};
+
+pub(super) use subject::last;
 
 /// The registry's line.
 pub static ANALYSIS: Analysis = Analysis {

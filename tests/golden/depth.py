@@ -12,14 +12,14 @@ from scipy import stats
 
 N, T, C, L = 130, 20, 3, 5
 CORNERS = [(0, 0), (0, 1), (1, 0), (1, 1)]
-NEAREST, BINS = 100, 10
+NEAREST, BINS, VOTES = 100, 10, 3
 
 
 def plain(x):
     if isinstance(x, dict): return {k: plain(v) for k, v in x.items()}
     if isinstance(x, (list, tuple)): return [plain(v) for v in x]
     if isinstance(x, np.ndarray) and x.ndim: return [plain(v) for v in x]
-    if isinstance(x, (str, bool)): return x
+    if x is None or isinstance(x, (str, bool)): return x
     if isinstance(x, np.bool_): return bool(x)
     if isinstance(x, (int, np.integer)): return int(x)
     return float(x) if np.isfinite(x) else None
@@ -88,7 +88,7 @@ def together(m, role, labels):
     given = labels[part]
     out = {k: np.full(here.shape[1], np.nan) for k in ("consistency", "others", "entropy")}
     winner = np.full(here.shape[1], -1)
-    pairs = []
+    pairs, asked, few = [], 0, 0
     for i in range(here.shape[1]):
         seen = [r for r in range(runs) if here[r, i]]
         if seen:
@@ -99,13 +99,14 @@ def together(m, role, labels):
             if np.isnan(x["depth"][r, i]): continue
             rest = [pred[s, i] for s in seen if s != r]
             share = entropy = np.nan
-            if rest and role != 0:
+            asked += role != 0; few += role != 0 and len(rest) < VOTES
+            if len(rest) >= VOTES and role != 0:
                 votes = np.bincount(rest, minlength=C)
                 share = votes[consensus(votes, given[i])] / len(rest)
                 p = votes[votes > 0] / len(rest); entropy = -(p * np.log(p)).sum()
                 others.append(share); entropies.append(entropy)
             pairs.append((int(x["depth"][r, i]), pred[r, i] == given[i], share, entropy, x["learned"][r, i]))
-        if others: out["others"][i], out["entropy"][i] = np.mean(others), np.mean(entropies)
+        if others: out["others"][i], out["entropy"][i] = np.round([np.mean(others), np.mean(entropies)], 12)
     by_depth = []
     for d in range(L + 1):
         at = [p for p in pairs if p[0] == d]
@@ -113,6 +114,7 @@ def together(m, role, labels):
         of = lambda k: mean(np.array([float(p[k]) for p in at]))
         by_depth.append(dict(depth=d, pairs=len(at), share=len(at) / len(pairs), accuracy=of(1), consensus_consistency=of(2),
                              entropy=of(3), iteration_learned=of(4)))
+    out["counts"] = dict(pairs=asked, few_votes=few, votes_needed=VOTES)
     return mean(x["depth"]), out, winner, given, by_depth
 
 
@@ -209,8 +211,9 @@ def expected(m, truth, labels, name):
             b = relation(np.where(~same & (winner >= 0), depth, np.nan), c, c, a["slope"])
             keep = lambda r: {k: r[k] for k in ("examples", "beyond", "spearman")}
             out["consistency"].append(dict(role=rn, slope=a["slope"], matches=keep(a), differs=keep(b)))
-            out["consensus_consistency"].append(dict(role=rn, **relation(depth, t["others"], 1 - t["others"])))
-            out["entropy"].append(dict(role=rn, **relation(depth, t["entropy"], t["entropy"])))
+            if np.isnan(t["others"]).all(): continue
+            out["consensus_consistency"].append(dict(role=rn, **relation(depth, t["others"], 1 - t["others"]), **t["counts"]))
+            out["entropy"].append(dict(role=rn, **relation(depth, t["entropy"], t["entropy"]), **t["counts"]))
     for role in (2, 0):
         for margin in ("output_margin", "input_margin"):
             part, here, x = side(m, role)
@@ -221,6 +224,7 @@ def expected(m, truth, labels, name):
             out["margins"].append(dict(margin=margin, role=["train", "val", "test"][role], examples=both.sum(),
                 left_out=(~np.isnan(depth)).sum() - both.sum(), mean=np.nanmean(value),
                 pearson=stats.pearsonr(depth[both], ln[both])[0], trained_on_everything=name == "all"))
+    for key in ("consensus_consistency", "entropy"): out[key] = out[key] or None
     out["noisy"] = learning(m, truth, labels, True)
     out["clean"] = learning(m, truth, labels, False)
     if 1 in roles_of(m):

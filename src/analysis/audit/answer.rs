@@ -132,13 +132,14 @@ fn reading(part: &Part, review: &Review) -> String {
             let label = part.model.cohort.labels.get(row.column);
             row.believed.is_some_and(|(class, ..)| label.is_some_and(|label| *label != class))
         };
-        let doubted = review.rows.iter().filter(doubted).count();
-        return format!(
-            "{model}: review first #{first}, the hardest by {}; of {} examples most runs see another class than the label in \
-             {doubted}{said}",
-            review.score,
-            review.rows.len()
-        );
+        // Without labels and classes of final networks, nothing is known of doubt.
+        let known = !part.model.cohort.labels.is_empty() && review.rows.iter().any(|row| row.believed.is_some());
+        let doubted = known.then(|| {
+            let (doubted, of) = (review.rows.iter().filter(doubted).count(), review.rows.len());
+            format!("; of {of} examples most runs see another class than the label in {doubted}")
+        });
+        let doubted = doubted.unwrap_or_default();
+        return format!("{model}: review first #{first}, the hardest by {}{doubted}{said}", review.score);
     };
     let [low, high] = [best.intervals[0].0, best.intervals[0].1].map(significant);
     let below: Vec<String> = part
@@ -152,39 +153,64 @@ fn reading(part: &Part, review: &Review) -> String {
         [one] => format!("; {one} falls below chance, so its easy end holds the changed labels"),
         several => format!("; below chance fall {}, whose easy ends hold the changed labels", several.join(", ")),
     };
+    let over = match (best.left_out, &best.same) {
+        (0, _) => String::new(),
+        (_, None) => format!(" over {} examples with {} of them", best.examples, best.positives),
+        (_, Some((other, auroc))) => format!(
+            " over {} examples with {} of them, where {other} reaches {}",
+            best.examples,
+            best.positives,
+            significant(*auroc)
+        ),
+    };
     format!(
-        "{model}: {} of {} labels were changed; {} finds them best, AUROC {} ({low} to {high}), {} of the first {} are changed (chance {}){below}{said}",
+        "{model}: {} of {} labels were changed; {} finds them best, AUROC {} ({low} to {high}){over}, {} of the first {} are changed (chance {}){below}{said}",
         part.changed(),
         part.changed.len(),
         best.ranking.name,
         significant(best.found.auroc),
         percent(best.found.precision[1]),
-        part.changed(),
-        percent(part.changed() as f64 / part.changed.len() as f64),
+        best.ks[1],
+        percent(best.chance()),
     )
+}
+
+/// Which rankings meet how many of the examples, where not all do.
+fn fewer(part: &Part) -> String {
+    let fewer = part.found.iter().filter(|one| one.left_out > 0);
+    let fewer = fewer.map(|one| format!("; {}: {} examples", one.ranking.name, one.examples));
+    fewer.collect()
 }
 
 fn table(part: &Part, options: &Options) -> Table {
     let [few, many] = counts_to_look_at(&part.changed);
     let columns = ["score", "AUROC", "low", "high", "AP", "low", "high"].map(String::from);
-    let at = [format!("P@{few}"), "low".into(), "high".into(), format!("P@{many}"), "low".into(), "high".into()];
-    let rest = ["halves differ", "halves rho", "examples"].map(String::from);
+    let is_capped = part.found.iter().any(|one| one.ks != [few, many]);
+    let at = |k: usize| if is_capped { format!("P@≤{k}") } else { format!("P@{k}") };
+    let at = [at(few), "low".into(), "high".into(), at(many), "low".into(), "high".into()];
+    let rest =
+        ["halves differ", "halves rho", "examples", "positives", "chance", "k", "best other there"].map(String::from);
     let row = |one: &Detection| {
         let (differ, rho) = one.ranking.halves.unwrap_or((f64::NAN, f64::NAN));
+        let other =
+            one.same.as_ref().map_or_else(String::new, |(name, auroc)| format!("{name} {}", significant(*auroc)));
         let found = [one.found.auroc, one.found.average_precision, one.found.precision[0], one.found.precision[1]];
         let numbers = found.into_iter().zip(one.intervals).flat_map(|(value, (low, high))| [value, low, high]);
         std::iter::once(Cell::Text(one.ranking.name.clone()))
             .chain(numbers.chain([differ, rho]).map(Cell::Number))
-            .chain([Cell::Count((part.changed.len() - one.left_out) as u64)])
+            .chain([one.examples, one.positives].map(|count| Cell::Count(count as u64)))
+            .chain([Cell::Number(one.chance())])
+            .chain([format!("{}, {}", one.ks[0], one.ks[1]), other].map(Cell::Text))
             .collect()
     };
     Table {
         title: format!(
-            "{}: finding {many} changed labels among {} ({}; 90 % intervals over {} draws of examples, seed {}; halves: AUROC's \
+            "{}: finding {many} changed labels among {} examples ({}{}; 90 % intervals over {} draws of examples, seed {}; halves: AUROC's \
              mean difference and Spearman over {} draws of runs)",
             part.model.model,
             part.changed.len(),
             options.role,
+            fewer(part),
             Part::draws(options),
             options.seed,
             super::HALVES
@@ -197,7 +223,9 @@ fn table(part: &Part, options: &Options) -> Table {
 fn figures(part: &Part, options: &Options) -> Vec<Figure> {
     let model = &part.model.model;
     let chance = part.changed() as f64 / part.changed.len() as f64;
-    let notes = format!("90 % over {} draws of examples, seed {}", Part::draws(options), options.seed);
+    let (examples, fewer) = (part.changed.len(), fewer(part));
+    let draws = Part::draws(options);
+    let notes = format!("{examples} examples{fewer}; 90 % over {draws} draws of them, seed {}", options.seed);
     let bars = |of: fn(&Detection) -> (f64, (f64, f64)), title: String, unit: &str, chance: f64| {
         let bar = |one: &Detection| {
             let (value, interval) = of(one);
@@ -249,7 +277,11 @@ fn receiver(part: &Part) -> Figure {
     };
     let chance = curve("chance".to_owned(), vec![(0.0, 0.0), (1.0, 1.0)]);
     Figure::Curves {
-        title: format!("Receiver operating curves · {} (the best {CURVES} and the worst)", part.model.model),
+        title: format!(
+            "Receiver operating curves · {} (the best {CURVES} and the worst{})",
+            part.model.model,
+            fewer(part)
+        ),
         x: "share of unchanged labels passed".to_owned(),
         y: "share of changed labels found".to_owned(),
         curves: telling(&part.found).map(of).chain([chance]).collect(),
@@ -263,7 +295,7 @@ fn precision_recall(part: &Part, chance: f64) -> Figure {
         curve(format!("{} {}", one.ranking.name, significant(one.found.average_precision)), points)
     };
     Figure::Curves {
-        title: format!("Precision and recall · {} (the best {CURVES} and the worst)", part.model.model),
+        title: format!("Precision and recall · {} (the best {CURVES} and the worst{})", part.model.model, fewer(part)),
         x: "recall".to_owned(),
         y: "precision".to_owned(),
         curves: telling(&part.found).map(of).collect(),
@@ -319,6 +351,12 @@ fn add_detections(result: &mut Value, part: &Part, options: &Options) {
     );
     insert(result, "precision_at_interval", json!([interval(2), interval(3)]));
     insert(result, "left_out", each(&|one| json!(one.left_out)));
+    insert(result, "ranked", each(&|one| json!(one.examples)));
+    insert(result, "positives", each(&|one| json!(one.positives)));
+    insert(result, "k_of", each(&|one| json!(one.ks)));
+    insert(result, "chance", each(&|one| json!(one.chance())));
+    let same = |(score, auroc): &(String, f64)| json!({"score": score, "auroc": auroc});
+    insert(result, "best_on_same_examples", each(&|one| one.same.as_ref().map_or(Value::Null, same)));
     insert(result, "below_chance", each(&|one| json!(one.is_below_chance())));
     let halves = json!({
         "auroc_difference": each(&|one| json!(one.ranking.halves.map(|(difference, _)| difference))),

@@ -62,6 +62,11 @@ impl Ordered {
         self.examples.len()
     }
 
+    /// How many positives are.
+    pub fn positives(&self) -> usize {
+        self.examples.iter().filter(|(_, positive)| *positive).count()
+    }
+
     /// Whether none is.
     pub fn is_empty(&self) -> bool {
         self.examples.is_empty()

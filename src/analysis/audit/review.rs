@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::Corner;
+use crate::analysis::depth::corners::Corner;
 use crate::analysis::figure::Picture;
 use crate::analysis::intervals::{self, rank_intervals};
 use crate::analysis::means::SignedRuns;
@@ -101,7 +101,7 @@ impl Review {
             });
             cells.extend([class, votes].map(Cell::Text));
             if self.corners {
-                cells.push(Cell::Text(row.corner.map_or("", Corner::name).to_owned()));
+                cells.push(Cell::Text(row.corner.map_or("", |corner| corner.name).to_owned()));
             }
             cells.push(Cell::Text(row.verdicts.iter().map(|(_, word)| word.as_str()).collect::<Vec<_>>().join(", ")));
             cells
@@ -144,7 +144,7 @@ impl Review {
                 "id": model.cohort.id(row.column), "label": label(model, row.column), "truth": truth(model, row.column),
                 "believed": row.believed.map(|(class, ..)| model.cohort.class(class)),
                 "votes": row.believed.map(|(_, votes, _)| votes), "of": row.believed.map(|(.., of)| of),
-                "rank": rank, "low": low, "high": high, "corner": row.corner.map(Corner::name), "verdicts": verdicts,
+                "rank": rank, "low": low, "high": high, "corner": row.corner.map(|corner| corner.name), "verdicts": verdicts,
             })
         };
         serde_json::json!({

@@ -146,6 +146,40 @@ fn changed_labels_are_found_and_a_score_below_chance_is_called_so() {
 }
 
 #[test]
+fn a_score_of_fewer_examples_has_its_own_k_and_chance() {
+    let mut noisy = noisy();
+    // Of 60 examples with 12 changed labels, `sure` knows 24, among them 4 changed ones, and ranks those perfectly.
+    let sure = |column: usize| match column {
+        0..20 => f32::from(column % 5 == 0),
+        40..60 if column % 5 != 0 && column < 45 => 0.5,
+        _ => f32::NAN,
+    };
+    let values = Array2::from_shape_fn((8, 60), |(_, column)| sure(column));
+    noisy.scores.push(ScoreRuns { name: "sure".into(), harder: Harder::High, values });
+    let answer = audit(&[noisy], &Options { scores: vec!["smooth".into(), "sure".into()], ..options() });
+    let result = &answer.results[0];
+    let place = |name: &str| result["scores"].as_array().unwrap().iter().position(|score| score == name).unwrap();
+    let (sure, smooth) = (place("sure"), place("smooth"));
+    assert_eq!((result["ranked"][sure].as_u64(), result["positives"][sure].as_u64()), (Some(24), Some(4)));
+    assert_eq!((numbers(&result["k_of"][sure]), numbers(&result["k_of"][smooth])), (vec![4.0, 4.0], vec![10.0, 12.0]));
+    // A perfect ranking finds nothing else first.
+    assert_close(result["precision_at"][1][sure].as_f64().unwrap(), 1.0, 1e-12, "precision");
+    assert_close(result["chance"][sure].as_f64().unwrap(), 4.0 / 24.0, 1e-12, "chance");
+    assert_close(result["chance"][smooth].as_f64().unwrap(), 0.2, 1e-12, "chance of all");
+    let best = &result["best_on_same_examples"];
+    assert!(best[smooth].is_null() && best[sure]["auroc"].is_number(), "{best}");
+    let table = &answer.tables[0];
+    assert!(
+        table.title.contains("among 60 examples (train; ") && table.title.contains("sure: 24 examples"),
+        "{}",
+        table.title
+    );
+    assert!(table.columns.contains(&"P@≤12".to_owned()));
+    assert!(answer.figures[1].title().contains("sure: 24 examples"), "{}", answer.figures[1].title());
+    assert!(answer.reading.contains("over 24 examples with 4 of them, where "), "{}", answer.reading);
+}
+
+#[test]
 fn the_same_seed_draws_the_same_and_another_does_not() {
     let noisy = [noisy()];
     let of = |seed| audit(&noisy, &Options { seed, ..options() }).results[0]["auroc_interval"].clone();
@@ -180,13 +214,18 @@ fn without_known_changes_there_is_a_list_to_review() {
         (Some(7 + u64::from(hardest % 5 != 0)), Some(8))
     );
     assert_eq!(audit(&[], &options()).reading, "Nothing can be audited yet.");
+    assert!(answer.reading.contains("of 60 examples most runs see"), "{}", answer.reading);
+    let imported = ModelScores { predicted: Array2::zeros((0, 0)), ..plain.clone() };
+    let unlabelled = ModelScores { cohort: Arc::default(), ..plain };
+    for model in [imported, unlabelled] {
+        let reading = audit(&[model], &options()).reading;
+        assert!(reading.contains("review first") && !reading.contains("another class"), "{reading}");
+    }
 }
 
 #[test]
 fn corner_types_come_from_depths_in_both_roles() {
-    use Corner::{Ambiguous, Easy, NeedsLabel, OtherClass};
     let (train, val) = ([0.0, 8.0, 1.0, 7.0, f64::NAN], [1.0, 2.0, 8.0, 8.0, 3.0]);
-    assert_eq!(corners::corners(&train, &val), [Some(Easy), Some(OtherClass), Some(NeedsLabel), Some(Ambiguous), None]);
     let depth = |values: &[f64], role| {
         let mut model = model("a");
         let values = Array2::from_shape_fn((8, 60), |(_, column)| values[column % values.len()] as f32);
@@ -196,9 +235,19 @@ fn corner_types_come_from_depths_in_both_roles() {
     let answer = audit(&[depth(&train, "train"), depth(&val, "val")], &options());
     let first = &answer.results[0]["review"]["examples"][0];
     let column = first["id"].as_u64().unwrap() as usize - 100;
-    let expected = ["easy", "looks like another class", "ambiguous unless the label is given", "ambiguous"];
+    let expected = ["easy", "looks like a different class", "ambiguous unless the label is given", "ambiguous"];
     assert_eq!(first["corner"].as_str(), expected.get(column % 5).copied());
     assert!(!answer.warnings.iter().any(|warning| warning.contains("corner")), "{:?}", answer.warnings);
+    // Means reach 4 at most, single runs 8: 3 is in the lower half, as for the analysis of depth.
+    let uneven = |role| {
+        let mut model = depth(&[3.0], role);
+        let depth = model.scores.last_mut().unwrap();
+        depth.values.column_mut(0).assign(&ndarray::Array1::from_shape_fn(8, |run| 8.0 * f32::from(run % 2 == 0)));
+        model
+    };
+    let answer = audit(&[uneven("train"), uneven("val")], &options());
+    let listed = answer.results[0]["review"]["examples"].as_array().unwrap();
+    assert!(listed.iter().all(|one| (one["corner"] == "easy") == (one["id"] != 100)), "{listed:?}");
 }
 
 #[test]

@@ -129,7 +129,7 @@ fn agreement(
         Ordered::new(&hard, &positive)
     };
     let ordered: Vec<Ordered> = rankings.iter().map(of).collect();
-    let drawn = super::bootstrap(&ordered, positive.len(), [1, 1], options);
+    let drawn = super::bootstrap(&ordered, positive.len(), |_| [1, 1], options);
     let one = |(place, (ranking, ordered)): (usize, (&Ranking, &Ordered))| {
         let draws: Vec<f64> = drawn.iter().filter_map(|draw| draw.get(place)).map(|draw| draw.auroc).collect();
         (ranking.name.clone(), ordered.measure([1, 1]).auroc, middle(&draws, LEVEL))

@@ -188,7 +188,8 @@ fn table(pair: &Pair) -> Table {
     };
     let harder = format!("of these harder for {}", pair.models[0]);
     let by_permutation = pair.permutation.map(|_| "mean -ln p by permutation");
-    let columns = ["score", "mean -ln p", "above Bonferroni", "by Benjamini-Hochberg", &harder];
+    let by_rate = format!("by Benjamini-Hochberg at {LEVEL}");
+    let columns = ["score", "mean -ln p", "above Bonferroni", &by_rate, &harder];
     Table {
         title: format!(
             "{}: Welch's t-test per example, {}, {} examples, Bonferroni's threshold {} (p = {LEVEL} / examples)",

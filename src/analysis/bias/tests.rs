@@ -17,6 +17,7 @@ fn means_and_shares_are_those_of_scipys_p_values() {
     let answer = answered(&Options { per_example: true, ..Options::default() });
     let result = &answer.results[0];
     assert_close(result["threshold"].as_f64().unwrap(), (60.0_f64 / 0.01).ln(), 1e-12, "threshold");
+    assert!(answer.tables.iter().any(|table| table.columns.iter().any(|name| name == "by Benjamini-Hochberg at 0.01")));
     for (place, score) in ["smooth", "ties", "low", "holes", "steady"].iter().enumerate() {
         // SciPy has no number for two equal constants (p = 1, so 0) nor for two different ones (left out).
         let ours = numbers(&result["neg_ln_p"][place]);

@@ -6,6 +6,7 @@ use super::super::json::insert;
 use super::super::table::significant;
 use super::super::{Answer, Cell, Figure, Input, Options, Table};
 use super::agreement::{self, Agreement};
+use super::bounds::OUTSIDE;
 use super::corners::NEEDS_LABEL;
 use super::figures;
 use super::relations::{CornerFound, Found, OfSide, Relation};
@@ -112,6 +113,11 @@ fn pictures(found: &Found, options: &Options) -> Vec<Figure> {
     all
 }
 
+/// How a bound is drawn: the data give its slope alone.
+fn drawn(start: &str) -> String {
+    format!("bound through {start} at depth 0, slope: {:.0}th percentile of gap / depth", 100.0 * (1.0 - OUTSIDE))
+}
+
 /// Figures 3 and 4 for examples that runs see from outside.
 fn outside(label: &str, of: &OfSide, last: f64) -> Vec<Figure> {
     let role = of.side.role();
@@ -123,19 +129,23 @@ fn outside(label: &str, of: &OfSide, last: f64) -> Vec<Figure> {
             figures::straight("lower bound", 1.0, -matches.slope, last, 1.0),
             figures::straight("its reflection", 0.0, matches.slope, last, 1.0),
         ];
-        let title = format!("{label}: consistency, {role} (by mean depth)");
+        let title = format!("{label}: consistency, {role} (by mean depth; {})", drawn("1"));
         all.push(figures::over_depth(title, "consistency", curves.into_iter().flatten().collect()));
     }
     if let Some([consistency, entropy]) = &of.consensus {
         let most = entropy.bands.iter().map(|band| band.range.1).fold(0.0, f64::max);
         let below = figures::straight("lower bound", 1.0, -consistency.slope, last, 1.0);
         let above = figures::straight("upper bound", 0.0, entropy.slope, last, most.max(entropy.slope * last / 2.0));
-        for (short, what, relation, bound) in
-            [("consensus", "consensus-consistency", consistency, below), ("entropy", "entropy", entropy, above)]
-        {
+        for (short, what, start, relation, bound) in [
+            ("consensus", "consensus-consistency", "1", consistency, below),
+            ("entropy", "entropy", "0", entropy, above),
+        ] {
             let mut curves = vec![figures::banded("mean, middle 98 %", &relation.bands)];
             curves.extend(bound);
-            let title = format!("{label}: {short} of others, {role} ({what} of the other runs by mean depth)");
+            let title = format!(
+                "{label}: {short} of others, {role} ({what} of the other runs by mean depth; {})",
+                drawn(start)
+            );
             all.push(figures::over_depth(title, what, curves));
         }
     }
@@ -174,8 +184,10 @@ fn reading(found: &Found, agreements: &[Agreement]) -> String {
         parts.push(format!("seeds agree at {}", significant(rho)));
     }
     let outside = subject.outside().and_then(|side| found.side(side.role()));
-    if let Some([consistency, _]) = outside.and_then(|of| of.consensus.as_ref()) {
-        parts.push(bound(consistency));
+    // Test examples have votes of all runs, where too few runs have held an example out.
+    let voted = outside.filter(|of| of.consensus.is_some()).or_else(|| found.side("test"));
+    if let Some((of, [consistency, _])) = voted.and_then(|of| Some((of, of.consensus.as_ref()?))) {
+        parts.push(bound(consistency, of.side.role()));
     }
     if let Some(of) = outside {
         parts.extend(accuracies(of));
@@ -213,12 +225,20 @@ fn seeds(subject: &Subject, agreements: &[Agreement]) -> Option<f64> {
     of.single.get(place)?.get(place).copied().filter(|rho| !rho.is_nan())
 }
 
-fn bound(of: &Relation) -> String {
-    format!(
-        "consensus-consistency stays above 1 - {} × depth for {} % of the examples",
-        significant(of.slope),
-        significant(100.0 * (1.0 - of.beyond))
-    )
+/// The lower bound in words. Where hardly any run differs from the others there is none: a slope of 0 says nothing of depth.
+fn bound(of: &Relation, role: &str) -> String {
+    let examples = format!("of {} {role} examples", of.examples);
+    if of.slope > 0.0 {
+        let within = significant(100.0 * (1.0 - of.beyond));
+        return format!(
+            "consensus-consistency stays above 1 - {} × depth for {within} % {examples}",
+            significant(of.slope)
+        );
+    }
+    if of.slope.is_nan() {
+        return format!("consensus-consistency has no bound: no mean depth {examples} is above 0");
+    }
+    format!("consensus-consistency has no bound: it is 1 for {} % {examples}", significant(100.0 * (1.0 - of.beyond)))
 }
 
 /// How accuracy falls from the smallest depth to the largest that occurs.

@@ -71,11 +71,16 @@ pub(super) fn banded(name: &str, bands: &[Band]) -> Curve {
     }
 }
 
-/// A straight line over all depths, as far as it stays above 0 or below `most`.
+/// A straight line over all depths, as far as it stays above 0 or below `most`; none that is level, which bounds nothing.
 pub(super) fn straight(name: &str, start: f64, slope: f64, last: f64, most: f64) -> Option<Curve> {
     let points = (0..=20).map(|step| last * f64::from(step) / 20.0).map(|x| (x, start + slope * x));
     let (x, y): (Vec<f64>, Vec<f64>) = points.filter(|(_, y)| (-1e-9..=most + 1e-9).contains(y)).unzip();
-    (slope.is_finite() && x.len() > 1).then(|| Curve { name: name.to_owned(), x, y, band: Vec::new() })
+    (slope.is_finite() && slope.abs() > 0.0 && x.len() > 1).then(|| Curve {
+        name: name.to_owned(),
+        x,
+        y,
+        band: Vec::new(),
+    })
 }
 
 /// Curves over depth.
@@ -143,7 +148,8 @@ pub(super) fn pictures(subject: &Subject, side: &Side, corners: &[CornerFound]) 
             let caption = label.map_or(class.clone(), |label| format!("{class}, not {label}"));
             Picture { example: cohort.id(*example), caption, bars: Vec::new() }
         };
-        (of.corner.name.to_owned(), of.examples.iter().take(PICTURES).map(picture).collect())
+        let tied = of.chosen.map_or_else(String::new, |(taken, tied)| format!(" ({taken} of {tied} equally near)"));
+        (format!("{}{tied}", of.corner.name), of.examples.iter().take(PICTURES).map(picture).collect())
     };
     Figure::Pictures {
         title: format!("{}: the corners (consensus of the runs that held it out)", subject.label),

@@ -90,6 +90,8 @@ pub(super) struct Margin {
 /// A corner with its examples.
 pub(super) struct CornerFound {
     pub corner: Corner,
+    /// How many of how many equally near examples were taken for their order, where not all were.
+    pub chosen: Option<(usize, usize)>,
     /// Columns, with the consensus class of the runs that held the example out.
     pub examples: Vec<(usize, u16)>,
     pub depths: (f64, f64),
@@ -258,7 +260,8 @@ impl Margin {
 impl CornerFound {
     fn of(corner: Corner, val: &OfSide, train: &OfSide, last: f64) -> Self {
         let (x, y) = (&val.together.depth, &train.together.depth);
-        let examples = corners::nearest(x, y, last, corner);
+        let nearest = corners::nearest(x, y, last, corner);
+        let (chosen, examples) = (nearest.chosen(), nearest.examples);
         let over = |of: &dyn Fn(usize) -> f64| {
             let values = examples.iter().map(|example| of(*example)).filter(|value| !value.is_nan());
             mean(&values.collect::<Vec<f64>>())
@@ -272,6 +275,7 @@ impl CornerFound {
         let consensus = |example: &usize| (*example, val.together.consensus.get(*example).copied().unwrap_or(0));
         Self {
             corner,
+            chosen,
             depths: (over(&|example| at(x, example)), over(&|example| at(y, example))),
             matches: over(&matches),
             consistency: over(&|example| at(&val.together.others_consistency, example)),

@@ -168,14 +168,31 @@ fn subject<'a>(
         warnings.push(format!("{label}: {without} of {all} runs have no `{score}` and are left out of depths"));
     }
     let probes = names_of_probes(input, label, &first.scores.runs);
-    let largest = sides.iter().flat_map(|side| side.depth.values.iter()).copied().filter(|depth| !depth.is_nan());
-    let last =
-        probes.len().checked_sub(1).map_or(largest.fold(0.0_f64, |most, d| most.max(f64::from(d))), |l| l as f64);
+    let last = last_of(&probes, sides.iter().map(|side| side.depth));
     let noisy = sides.iter().any(|side| {
         let cohort = &side.scores.cohort;
         cohort.true_labels.len() == cohort.labels.len() && cohort.true_labels != cohort.labels
     });
     Ok(Some(Subject { label, runs: &first.scores.runs, score, probes, last, sides, noisy }))
+}
+
+/// L: the number of the last probe; where runs left none, the largest depth that any of them gives.
+fn last_of<'s>(probes: &[String], depths: impl Iterator<Item = &'s ScoreRuns>) -> f64 {
+    let largest = depths.flat_map(|depth| depth.values.iter()).copied().filter(|depth| !depth.is_nan());
+    probes
+        .len()
+        .checked_sub(1)
+        .map_or_else(|| largest.fold(0.0_f64, |most, d| most.max(f64::from(d))), |last| last as f64)
+}
+
+/// The same of a model that is known by its label, its runs and its depths in some roles.
+pub(in crate::analysis) fn last<'s>(
+    input: &Input,
+    label: &str,
+    runs: &[u32],
+    depths: impl Iterator<Item = &'s ScoreRuns>,
+) -> f64 {
+    last_of(&names_of_probes(input, label, runs), depths)
 }
 
 /// The wanted score where one is named, else the first prediction depth.

@@ -247,7 +247,7 @@ fn figures_show_every_relation_and_pictures_name_examples() {
         "held: depths (train",
         "held: consistency, val",
         "held: consensus of others, val",
-        "all: consensus of others, test",
+        "held: consensus of others, test",
         "held: entropy of others, val",
         "held: right by depth, val",
         "held: iteration learned",
@@ -345,40 +345,136 @@ fn a_run_without_depths_and_several_variants_are_told() {
     assert_eq!(pairs(&answer), pairs(&answered(&models("held", true), None)) / 5 * 4);
 }
 
-/// Three runs that hold four examples out, by hand; label 2 throughout.
+/// Four runs that hold five examples out, by hand; label 2 throughout.
 #[test]
 fn consensus_and_entropy_leave_out_the_run_that_supplies_the_depth() {
-    let predicted = ndarray::array![[1_u16, 2, 0, UNSEEN], [1, 0, 1, UNSEEN], [2, 1, UNSEEN, 2]];
-    let depths =
-        ndarray::array![[0.0_f32, 1.0, 2.0, f32::NAN], [0.0, f32::NAN, 1.0, f32::NAN], [2.0, 2.0, f32::NAN, 1.0]];
+    const NO: f32 = f32::NAN;
+    let predicted = ndarray::array![
+        [1_u16, 0, 0, UNSEEN, 0],
+        [1, 1, 1, UNSEEN, 1],
+        [2, 2, UNSEEN, 2, UNSEEN],
+        [2, 1, 1, UNSEEN, UNSEEN]
+    ];
+    let depths = ndarray::array![
+        [0.0_f32, 1.0, 1.0, NO, 2.0],
+        [0.0, NO, 1.0, NO, 2.0],
+        [2.0, 2.0, NO, 1.0, NO],
+        [1.0, 0.0, 2.0, NO, NO]
+    ];
     let one = ModelScores {
         model: "m".into(),
         role: "val",
-        runs: vec![0, 1, 2],
+        runs: vec![0, 1, 2, 3],
         scores: vec![ScoreRuns { name: "prediction_depth".into(), harder: Harder::High, values: depths }],
-        cohort: Arc::new(Cohort { labels: vec![2; 4], ..Cohort::default() }),
+        cohort: Arc::new(Cohort { labels: vec![2; 5], ..Cohort::default() }),
         predicted,
     };
     let side = subject::Side { scores: &one, depth: &one.scores[0] };
     let of = together::Together::of(&side, None, 2.0, true);
-    // Example 0: others of run 0 say 1 and 2 (tie, label wins: 1/2), of run 1 the same, of run 2 twice 1 (1).
-    // Example 1: run 1 has no depth; others of run 0 say 0 and 1 (tie without the label: 1/2), of run 2: 2 and 0 (1/2).
-    // Example 2: two runs, each is the other's only other. Example 3: nobody else.
-    for (example, consistency) in [(0, 2.0 / 3.0), (1, 0.5), (2, 1.0)] {
-        assert_close(of.others_consistency[example], consistency, 1e-12, "consensus-consistency");
+    // Example 0: of three others two always agree. Example 1: run 1 has no depth; others of runs 0 and 2 agree by two, those of run 3
+    // say 0, 1 and 2 (tie, label wins: 1/3). The rest: two others, none and one, which are too few.
+    let two_agree = (1.5_f64.ln() * 2.0 + 3.0_f64.ln()) / 3.0;
+    for (example, consistency) in [(0, 2.0 / 3.0), (1, 5.0 / 9.0)] {
+        assert_close(of.others_consistency[example], consistency, 1e-11, "consensus-consistency");
     }
-    let half = 2.0_f64.ln();
-    for (example, entropy) in [(0, 2.0 / 3.0 * half), (1, half)] {
-        assert_close(of.others_entropy[example], entropy, 1e-12, "entropy");
+    for (example, entropy) in [(0, two_agree), (1, (2.0 * two_agree + 3.0_f64.ln()) / 3.0)] {
+        assert_close(of.others_entropy[example], entropy, 1e-11, "entropy");
     }
-    assert_eq!(of.others_entropy[2].to_bits(), 0.0_f64.to_bits());
-    assert!(of.others_consistency[3].is_nan() && of.others_entropy[3].is_nan());
-    // Among all: 1 twice; a tie with the label; a tie without it, the lowest; the only one.
-    assert_eq!(of.consensus, [1, 2, 0, 2]);
-    assert_eq!((of.matches(0, &[2; 4]), of.matches(1, &[2; 4])), (Some(false), Some(true)));
-    assert_eq!(of.by_depth.iter().map(|at| at.pairs).collect::<Vec<_>>(), [2, 3, 3]);
-    assert_close(of.by_depth[1].accuracy(), 2.0 / 3.0, 1e-12, "right at depth 1: examples 1 and 3");
-    assert_eq!(side.pairs(), (9, 1), "pairs that have the role, and those of them without a depth");
+    for example in 2..5 {
+        assert!(of.others_consistency[example].is_nan() && of.others_entropy[example].is_nan(), "{example}");
+    }
+    assert_eq!(of.voted, together::Voted { pairs: 13, few: 6 });
+    // Among all: a tie with the label; 1 twice; again; the only one; a tie without the label, the lowest.
+    assert_eq!(of.consensus, [2, 1, 1, 2, 0]);
+    assert_eq!((of.matches(0, &[2; 5]), of.matches(1, &[2; 5])), (Some(true), Some(false)));
+    assert_eq!(of.by_depth.iter().map(|at| at.pairs).collect::<Vec<_>>(), [3, 5, 5]);
+    assert_close(of.by_depth[1].accuracy(), 2.0 / 5.0, 1e-12, "right at depth 1: examples 0 and 3");
+    assert_eq!(side.pairs(), (14, 1), "pairs that have the role, and those of them without a depth");
+}
+
+#[test]
+fn what_makes_the_bounds_is_said_where_they_are_drawn() {
+    let answer = answered(&models("held", true), None);
+    let title = |part: &str| answer.figures.iter().find(|figure| figure.title().starts_with(part)).unwrap().title();
+    for (part, start) in [("held: consistency, val", "1"), ("held: consensus of", "1"), ("held: entropy of", "0")] {
+        let said = format!("bound through {start} at depth 0, slope: 99th percentile of gap / depth");
+        assert!(title(part).contains(&said), "{}", title(part));
+    }
+    let table = answer.tables.iter().find(|table| table.title.contains("linear bounds")).unwrap();
+    assert!(
+        table.title.contains("through 1 at depth 0") && table.title.contains("entropy: through 0"),
+        "{}",
+        table.title
+    );
+}
+
+#[test]
+fn a_consensus_of_few_or_of_all_gives_no_bound() {
+    let few = answered(&models("all", true), None);
+    let said = "test: 60 of 60 pairs of run and example have fewer than 3 other votes";
+    let undefined = few.results[0]["roles"][1]["undefined"].as_u64().unwrap();
+    let said = said.replace("60", &(60 - undefined).to_string());
+    assert!(
+        few.warnings.iter().any(|warning| warning.contains(&said) && warning.contains("neither")),
+        "{:?}",
+        few.warnings
+    );
+    assert!(few.results[0]["entropy"].is_null() && !few.reading.contains("consensus-consistency"), "{}", few.reading);
+    assert!(!few.figures.iter().any(|figure| figure.title().contains("of others")));
+    let partly = answered(&models("held", true), None);
+    let of_val = &partly.results[0]["consensus_consistency"][0];
+    let said = format!("val: {} of {} pairs", of_val["few_votes"], of_val["pairs"]);
+    assert!(partly.warnings.iter().any(|warning| warning.contains(&said)), "{said}: {:?}", partly.warnings);
+    assert!(partly.tables.iter().any(|table| table.title.contains(&said["val: ".len()..said.len() - 6])));
+    let mut agreed = models("held", true);
+    for model in &mut agreed {
+        model.predicted.mapv_inplace(|class| if class == UNSEEN { class } else { 1 });
+    }
+    let agreed = answered(&agreed, None);
+    assert!(agreed.reading.contains("no bound: it is 1 for 100 % of"), "{}", agreed.reading);
+}
+
+/// Runs that vote for four classes in turn, with a depth everywhere; label 0 throughout.
+fn voting(votes: &[[u16; 4]]) -> together::Together {
+    let runs = votes[0].iter().map(|votes| usize::from(*votes)).sum::<usize>();
+    let votes_of = |votes: &[u16; 4]| -> Vec<u16> {
+        (0..4_u16).flat_map(|class| std::iter::repeat_n(class, usize::from(votes[usize::from(class)]))).collect()
+    };
+    let by_example: Vec<Vec<u16>> = votes.iter().map(votes_of).collect();
+    let shape = (runs, votes.len());
+    let one = ModelScores {
+        model: "m".into(),
+        role: "val",
+        runs: (0..runs as u32).collect(),
+        scores: vec![ScoreRuns {
+            name: "prediction_depth".into(),
+            harder: Harder::High,
+            values: Array2::from_elem(shape, 1.0),
+        }],
+        cohort: Arc::new(Cohort { labels: vec![0; votes.len()], ..Cohort::default() }),
+        predicted: Array2::from_shape_fn(shape, |(run, example)| by_example[example][run]),
+    };
+    together::Together::of(&subject::Side { scores: &one, depth: &one.scores[0] }, None, 2.0, true)
+}
+
+#[test]
+fn the_same_votes_for_other_classes_tie_exactly() {
+    // In the order of the classes, rounding would make several entropies of one multiset of votes.
+    let classes = [0, 1, 2, 3_usize];
+    let mut orders = Vec::new();
+    for a in classes {
+        for b in classes.into_iter().filter(|b| *b != a) {
+            for c in classes.into_iter().filter(|c| *c != a && *c != b) {
+                let mut votes = [7_u16; 4];
+                (votes[a], votes[b], votes[c]) = (1, 2, 3);
+                orders.push(votes);
+            }
+        }
+    }
+    let of = voting(&orders);
+    for values in [&of.others_entropy, &of.others_consistency] {
+        assert!(values[0] > 0.0 && values.iter().all(|value| value.to_bits() == values[0].to_bits()), "{values:?}");
+    }
 }
 
 #[test]
@@ -401,10 +497,39 @@ fn bounds_leave_a_hundredth_beyond_and_bins_close_at_the_end() {
 #[test]
 fn corners_have_the_nearest_examples_with_both_depths() {
     let (val, train) = ([0.0, 4.0, f64::NAN, 4.0, 0.0, 2.0], [0.0, 0.0, 0.0, 4.0, 4.0, 2.0]);
-    let firsts: Vec<usize> = CORNERS.iter().map(|corner| nearest(&val, &train, 4.0, *corner)[0]).collect();
+    let firsts: Vec<usize> = CORNERS.iter().map(|corner| nearest(&val, &train, 4.0, *corner).examples[0]).collect();
     assert_eq!(firsts, [0, 4, 1, 3], "easy, other class, needs its label, ambiguous");
     // The middle is nearer than the other corners, of which the nearer ones tie: the first stands first.
-    assert_eq!(nearest(&val, &train, 4.0, CORNERS[0]), [0, 5, 1, 4, 3]);
+    assert_eq!(nearest(&val, &train, 4.0, CORNERS[0]).examples, [0, 5, 1, 4, 3]);
     let many = vec![1.0; 250];
-    assert_eq!(nearest(&many, &many, 4.0, CORNERS[3]), (0..100).collect::<Vec<usize>>());
+    let of = nearest(&many, &many, 4.0, CORNERS[3]);
+    assert_eq!((of.examples.clone(), of.chosen()), ((0..100).collect::<Vec<usize>>(), Some((100, 250))));
+    // 60 are nearer; of 190 that tie, 40 find room. Where all that tie do, nothing was chosen.
+    let some: Vec<f64> = (0..250).map(|at| if at < 60 { 2.0 } else { 1.0 }).collect();
+    assert_eq!(nearest(&some, &some, 4.0, CORNERS[3]).chosen(), Some((40, 190)));
+    assert_eq!(nearest(&some[..100], &some[..100], 4.0, CORNERS[3]).chosen(), None);
+    assert_eq!(nearest(&[], &[], 4.0, CORNERS[3]).chosen(), None);
+}
+
+#[test]
+fn a_corner_that_ties_says_how_many_of_how_many() {
+    let mut held = models("held", true);
+    for model in &mut held {
+        let depth = model.scores.iter_mut().find(|score| score.name == "prediction_depth").unwrap();
+        depth.values.mapv_inplace(|depth| if depth.is_nan() { depth } else { 0.0 });
+    }
+    let answer = answered(&held, Some(&Left::default()));
+    let tied = &answer.results[0]["corners"][0]["tied"];
+    let (taken, of) = (tied["taken"].as_u64().unwrap(), tied["of"].as_u64().unwrap());
+    assert!(taken == 100 && of > 100, "{tied}");
+    assert!(
+        answer.warnings.iter().any(|warning| warning.contains(&format!("100 of {of} (easy)"))),
+        "{:?}",
+        answer.warnings
+    );
+    let row = |figure: &Figure| match figure {
+        Figure::Pictures { rows, .. } => Some(rows[0].0.clone()),
+        _ => None,
+    };
+    assert_eq!(answer.figures.iter().find_map(row).unwrap(), format!("easy (100 of {of} equally near)"));
 }

@@ -3,6 +3,10 @@
 use super::super::{ScoreRuns, UNSEEN};
 use super::subject::Side;
 
+/// Votes that a consensus needs: of one vote the share is always 1, and of two that differ the rule for ties alone names it. Three are the
+/// fewest among which a majority can stand against a vote.
+pub const VOTES: usize = 3;
+
 /// One value per example; NaN where it doesn't exist.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Together {
@@ -12,12 +16,23 @@ pub(super) struct Together {
     pub consistency: Vec<f64>,
     /// The class that most runs predict (ties: the label, else the lowest); [`UNSEEN`] where no run saw it.
     pub consensus: Vec<u16>,
-    /// Mean over the runs with a depth of the share of the other runs that predict the other runs' consensus.
+    /// Mean over the runs with a depth, and [`VOTES`] others, of the share of the others that predict their consensus.
     pub others_consistency: Vec<f64>,
-    /// Mean over the runs with a depth of the entropy of the other runs' votes, in nats.
+    /// Mean over the same runs of the entropy of the others' votes, in nats.
     pub others_entropy: Vec<f64>,
     /// By the depth in a single run.
     pub by_depth: Vec<ByDepth>,
+    /// Pairs of run and example with a depth and a class.
+    pub voted: Voted,
+}
+
+/// How many pairs of run and example have others' votes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Voted {
+    /// All that were asked for.
+    pub pairs: usize,
+    /// Those with fewer than [`VOTES`] other votes, which are left out.
+    pub few: usize,
 }
 
 /// The pairs of run and example of one depth.
@@ -106,7 +121,13 @@ impl Together {
             let (Some(class), Some(label)) = (side.class(run, example), label) else { continue };
             by_depth.looked += 1;
             by_depth.right += usize::from(class == label);
-            if let Some((share, entropy)) = without(votes, class, label).filter(|_| outside) {
+            if !outside {
+                continue;
+            }
+            self.voted.pairs += 1;
+            self.voted.few += 1;
+            if let Some((share, entropy)) = without(votes, class, label) {
+                self.voted.few -= 1;
                 by_depth.others.add(share);
                 by_depth.entropy.add(entropy);
                 others.add(share);
@@ -117,8 +138,8 @@ impl Together {
         let of_label = label.and_then(|label| votes.get(usize::from(label))).copied().unwrap_or(0);
         self.consistency.push(of_label as f64 / all as f64);
         self.consensus.push(if all == 0 { UNSEEN } else { consensus(votes, label) });
-        self.others_consistency.push(others.mean());
-        self.others_entropy.push(entropies.mean());
+        self.others_consistency.push(settled(others.mean()));
+        self.others_entropy.push(settled(entropies.mean()));
     }
 
     /// Whether an example's consensus is its label; none where nobody voted.
@@ -126,6 +147,12 @@ impl Together {
         let consensus = self.consensus.get(example).copied().filter(|class| *class != UNSEEN)?;
         Some(labels.get(example) == Some(&consensus))
     }
+}
+
+/// Without the rounding errors of its sum, which depend on how many summands there were and in which order: equal means must be
+/// ties when they are ranked.
+fn settled(value: f64) -> f64 {
+    (value * 1e12).round() / 1e12
 }
 
 /// The class with most votes, of equals the label, else the lowest.
@@ -137,15 +164,18 @@ fn consensus(votes: &[usize], label: Option<u16>) -> u16 {
     }
 }
 
-/// Without one vote for a class: the share of the votes for the consensus, and their entropy; none where none is left.
+/// Without one vote for a class: the share of the votes for the consensus, and their entropy; none where fewer than [`VOTES`] are left.
 fn without(votes: &mut [usize], class: u16, label: u16) -> Option<(f64, f64)> {
     let own = votes.get_mut(usize::from(class))?;
     *own = own.checked_sub(1)?;
     let all = votes.iter().sum::<usize>();
-    let said = (all > 0).then(|| {
+    let said = (all >= VOTES).then(|| {
         let share = |votes: usize| votes as f64 / all as f64;
         let winner = consensus(votes, Some(label));
-        let entropy = votes.iter().filter(|votes| **votes > 0).map(|votes| -share(*votes) * libm::log(share(*votes)));
+        // From the fewest votes, whichever class has them: the same votes for other classes give the same bits.
+        let mut counts: Vec<usize> = votes.iter().copied().filter(|votes| *votes > 0).collect();
+        counts.sort_unstable();
+        let entropy = counts.into_iter().map(|votes| -share(votes) * libm::log(share(votes)));
         // Adding 0 turns the negative zero of one class alone around.
         (share(votes.get(usize::from(winner)).copied().unwrap_or(0)), entropy.sum::<f64>() + 0.0)
     });

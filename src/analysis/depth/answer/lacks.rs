@@ -3,6 +3,7 @@
 use super::super::corners::NEAREST;
 use super::super::relations::Found;
 use super::super::subject::Subject;
+use super::super::together::{VOTES, Voted};
 use super::{MIDDLE, middle};
 
 /// What the models together lack.
@@ -43,8 +44,9 @@ pub(super) fn of_model(found: &Found) -> Vec<String> {
     let subject = found.subject;
     let mut lacks = Vec::new();
     if subject.runs.len() < 2 {
-        lacks.push("one run: agreement of seeds, consensus and entropy need `replicates = 2` or more".to_owned());
+        lacks.push("one run: agreement of seeds needs `replicates = 2` or more".to_owned());
     }
+    few_votes(found, &mut lacks);
     if subject.holds_out() {
         held_out(found, &mut lacks);
     } else {
@@ -69,14 +71,27 @@ pub(super) fn of_model(found: &Found) -> Vec<String> {
     lacks.into_iter().map(|lack| format!("{}: {lack}", subject.label)).collect()
 }
 
+/// The pairs of run and example whose other runs are too few for a consensus.
+fn few_votes(found: &Found, lacks: &mut Vec<String>) {
+    for of in found.sides.iter().filter(|of| of.together.voted.few > 0) {
+        let Voted { pairs, few } = of.together.voted;
+        let without = if of.consensus.is_none() { ", so neither these nor their bounds are there" } else { "" };
+        lacks.push(format!(
+            "{}: {few} of {pairs} pairs of run and example have fewer than {VOTES} other votes and are left out of \
+             consensus-consistency and entropy{without}; more `replicates`, or a larger `holdout`",
+            of.side.role()
+        ));
+    }
+}
+
 fn held_out(found: &Found, lacks: &mut Vec<String>) {
-    if let Some(of) = found.side("val")
-        && of.consensus.is_none()
-    {
-        lacks.push(
-            "no example was held out by two runs: no consensus without the run that supplies the depth; more `replicates`"
-                .to_owned(),
-        );
+    let chosen = found.corners.iter().filter_map(|of| of.chosen.map(|chosen| (of.corner.short, chosen)));
+    let chosen: Vec<String> = chosen.map(|(corner, (taken, tied))| format!("{taken} of {tied} ({corner})")).collect();
+    if !chosen.is_empty() {
+        lacks.push(format!(
+            "more examples are equally near to a corner than it has room for, and their order alone chooses: {}",
+            chosen.join(", ")
+        ));
     }
     let mut ids: Vec<usize> = found.corners.iter().flat_map(|corner| &corner.examples).map(|(at, _)| *at).collect();
     let all = ids.len();

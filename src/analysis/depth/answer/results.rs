@@ -5,6 +5,7 @@ use super::super::bounds::BINS;
 use super::super::corners::NEEDS_LABEL;
 use super::super::relations::{Found, OfSide, Relation};
 use super::super::subject::Subject;
+use super::super::together::VOTES;
 use super::{MIDDLE, Options, Value, insert, json, middle};
 
 /// The result of the model at a place.
@@ -81,7 +82,8 @@ fn consensus(found: &Found, which: usize) -> Value {
         let relation = of.consensus.as_ref()?.get(which)?;
         Some(json!({
             "role": of.side.role(), "examples": relation.examples, "left_out": relation.left_out, "slope": relation.slope,
-            "beyond": relation.beyond, "spearman": relation.spearman,
+            "beyond": relation.beyond, "spearman": relation.spearman, "pairs": of.together.voted.pairs,
+            "few_votes": of.together.voted.few, "votes_needed": VOTES,
         }))
     };
     list(found.sides.iter().filter_map(of).collect())
@@ -152,7 +154,7 @@ fn corners(found: &Found) -> Value {
         let ids: Vec<u32> = corner.examples.iter().map(|(example, _)| val.scores.cohort.id(*example)).collect();
         let layers = &corner.layers;
         json!({
-            "corner": corner.corner.name, "examples": ids, "val_depth": corner.depths.0, "train_depth": corner.depths.1,
+            "corner": corner.corner.name, "examples": ids, "tied": corner.chosen.map(|(taken, tied)| json!({"taken": taken, "of": tied})), "val_depth": corner.depths.0, "train_depth": corner.depths.1,
             "consensus_is_truth": corner.matches, "consensus_consistency": corner.consistency,
             "network_accuracy": layers.network, "truth_votes": layers.truth_votes, "truth_accuracy": layers.truth_accuracy,
             "consensus_votes": layers.consensus_votes, "consensus_accuracy": layers.consensus_accuracy,

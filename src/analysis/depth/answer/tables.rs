@@ -3,7 +3,8 @@
 use super::super::agreement::Agreement;
 use super::super::corners::NEEDS_LABEL;
 use super::super::relations::Found;
-use super::{Cell, Table, middle};
+use super::super::together::VOTES;
+use super::{Cell, Table, drawn, middle};
 
 /// Rows of the learning curve at most, its end besides.
 const EPOCHS: usize = 16;
@@ -132,7 +133,17 @@ fn bounds(found: &Found) -> Option<Table> {
         }
     }
     let columns = ["role", "against mean depth", "examples", "left out", "slope of bound", "share beyond", "Spearman"];
-    table(format!("{}: linear bounds", found.subject.label), &columns, rows)
+    let roles = found.sides.iter().filter(|of| of.together.voted.pairs > 0);
+    let few =
+        roles.map(|of| format!("{} of {} {} pairs", of.together.voted.few, of.together.voted.pairs, of.side.role()));
+    let few: Vec<String> = few.collect();
+    let title = format!(
+        "{}: linear bounds, {}, examples of positive depth (entropy: through 0; consensus of {VOTES} other runs at least: {} have fewer and are left out)",
+        found.subject.label,
+        drawn("1"),
+        few.join(", ")
+    );
+    table(title, &columns, rows)
 }
 
 fn learned(found: &Found) -> Option<Table> {
@@ -211,11 +222,17 @@ fn corners(found: &Found) -> Option<Table> {
             if place == NEEDS_LABEL { probe } else { f64::NAN },
         ];
         let cells = numbers.map(Cell::Number);
-        [text(corner.corner.name), count(corner.examples.len())].into_iter().chain(cells).collect()
+        let (taken, tied) = corner.chosen.unwrap_or_default();
+        [text(corner.corner.name), count(corner.examples.len()), count(taken), count(tied)]
+            .into_iter()
+            .chain(cells)
+            .collect()
     };
     let columns = [
         "corner",
         "examples",
+        "taken by order",
+        "of equally near",
         "val depth",
         "train depth",
         "consensus = truth",
