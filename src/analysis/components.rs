@@ -124,17 +124,22 @@ impl MeanScore {
     }
 }
 
-/// Compares the first component of two disjoint sets of runs, for n = 1 to half of the runs.
+/// Compares the first component of two disjoint sets of runs, for n = 1 to half of the runs that have every score.
 pub fn steadiness(model: &ModelScores, places: &[usize], options: &Options) -> Option<Comparisons> {
     let (scores, _) = means::per_run(model, places);
     if scores.len() < FEWEST_SCORES || model.runs.len() < 2 {
         return None;
     }
     let draws = options.draws.unwrap_or(stability::DRAWS);
-    let changes = stability::over_sets(model.runs.len(), draws, options.seed, |scratch: &mut Scratch, set, values| {
+    let mut valid: Vec<usize> = (0..model.runs.len()).collect();
+    for score in &scores {
+        let has = score.valid();
+        valid.retain(|run| has.contains(run));
+    }
+    let changes = stability::over_sets(&valid, draws, options.seed, |scratch: &mut Scratch, set, values| {
         scratch.first(&scores, set, values);
     });
-    Some(Comparisons { score: "component 1".to_owned(), changes })
+    Some(Comparisons { score: "component 1".to_owned(), valid: valid.len(), changes })
 }
 
 /// What a thread keeps from one set of runs to the next.

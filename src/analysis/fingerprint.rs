@@ -3,13 +3,17 @@
 //!
 //! Runs are dealt to two halves (seeded). From the fitting halves alone come the ranking of the examples, by mean -ln p
 //! (Welch) over all scores and pairs of models, the scale of the features, and one classifier per score and pair
-//! (`logistic.rs` says how it is fitted); the other halves are only classified. Examples that lack a value in some run, or
-//! that have no test, are left out and counted. Beside the 8 most telling examples stand the 8 least telling and 8 random
-//! ones (mean over draws). Accuracy is the mean of both models' shares, so chance is 1/2.
+//! (`logistic.rs` says how it is fitted); the other halves are only classified. Examples that lack a value in a fitted run,
+//! or that have no test at all, are left out and counted; the mean is over the tests that there are, since a score with two
+//! different constants has none. A tested run that lacks a value of some example in a set is not classified there, and
+//! counted. Beside the 8 most telling examples stand the 8 least telling and 8 random ones (mean over draws). Accuracy is
+//! the mean of both models' shares, so chance is 1/2.
 //!
-//! A result per pair: `models`, `role`, `fitted` and `tested` (runs of each model), `scores`, `candidates`, `left_out`, `top` and
-//! `bottom` (`id`, `label`, `neg_ln_p` of each example), `accuracy` (`top`, `bottom`, `random`, `random_draws`, a number or an
-//! interval per score), `draws`, `seed`.
+//! A result per pair: `models`, `role`, `fitted` and `tested` (runs of each model), `fitted_runs` (which), `scores`,
+//! `candidates`, `left_out`, of which `incomplete` and `untested`, `some_untested` (candidates without a test in some score),
+//! `top` and `bottom` (`id`, `label`, `neg_ln_p` of each example), `accuracy` (`top`, `bottom`, `random`, `random_draws`, a
+//! number or an interval per score), `unclassified` (`top`, `bottom`, `random`: tested runs per score that lack a value, over
+//! all draws), `draws`, `seed`.
 
 mod answer;
 mod logistic;
@@ -19,7 +23,7 @@ use rayon::prelude::*;
 
 use super::bias::{Moments, Side, sides, why_not};
 use super::means::SignedRuns;
-use super::{Analysis, Answer, Input, Options, Wants};
+use super::{Analysis, Answer, Input, Options, Wants, quantile};
 use crate::Result;
 use crate::random::Key;
 use logistic::Logistic;
@@ -58,8 +62,12 @@ pub struct Prepared {
     pub bottom: Vec<(usize, f64)>,
     /// Examples that took part.
     pub candidates: usize,
-    /// Examples that did not.
-    pub left_out: usize,
+    /// Examples that did not, as they lack a value in a fitted run.
+    pub incomplete: usize,
+    /// Examples that did not, as they have no test in any score of any pair.
+    pub untested: usize,
+    /// Examples that took part without a test in some score of some pair.
+    pub some_untested: usize,
     /// Draws of random examples, and their seed.
     pub draws: usize,
     /// Seed of the draws and of the halves.
@@ -75,6 +83,8 @@ pub struct Pair {
     pub models: [String; 2],
     /// Runs of each that were fitted.
     pub fitted: [usize; 2],
+    /// Which these are.
+    pub fitted_runs: [Vec<u32>; 2],
     /// Runs of each that were tested.
     pub tested: [usize; 2],
     /// A score each.
@@ -87,13 +97,24 @@ pub struct Accuracy {
     /// The score's name.
     pub score: String,
     /// On the most telling examples.
-    pub top: f64,
+    pub top: Share,
     /// On the least telling ones.
-    pub bottom: f64,
+    pub bottom: Share,
     /// On random ones, per draw.
-    pub random: Vec<f64>,
+    pub random: Vec<Share>,
     /// Mean of the score by each model over the tested and fitted runs, of the top examples, then of the bottom ones.
     pub means: [Vec<f64>; 2],
+}
+
+/// How well the tested runs are told apart by one set of examples.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Share {
+    /// Mean of both models' shares right; NaN where a model has no run to classify.
+    pub right: f64,
+    /// Runs of both models that were classified.
+    pub runs: usize,
+    /// Runs that lack a value of some example, and were not.
+    pub lacking: usize,
 }
 
 /// A model with its runs dealt to two halves.
@@ -115,13 +136,12 @@ impl Prepared {
             return Ok(Self { warnings, ..Self::default() });
         }
         let halved: Vec<Halved> = enough.iter().map(|side| halve(side, options.seed)).collect();
-        let ranked = rank(&halved, &pairs);
-        let examples = enough.first().map_or(0, |side| side.model.examples());
+        let Ranking { ranked, incomplete, untested, some_untested } = rank(&halved, &pairs);
         let few = ranked.len().min(EXAMPLES);
         let top: Vec<(usize, f64)> = ranked.iter().take(few).copied().collect();
         let bottom: Vec<(usize, f64)> = ranked.iter().rev().take(few).copied().collect();
         if ranked.len() < 2 * EXAMPLES {
-            warnings.push(format!("only {} examples have all values: top and bottom overlap", ranked.len()));
+            warnings.push(format!("only {} examples can be ranked: top and bottom overlap", ranked.len()));
         }
         let draws = options.draws.unwrap_or(DRAWS);
         let sets = Sets { top: columns(&top), bottom: columns(&bottom), random: random(&ranked, draws, options.seed) };
@@ -129,7 +149,9 @@ impl Prepared {
         Ok(Self {
             pairs: pairs.iter().filter_map(pair).collect(),
             candidates: ranked.len(),
-            left_out: examples - ranked.len(),
+            incomplete,
+            untested,
+            some_untested,
             top,
             bottom,
             draws,
@@ -162,34 +184,76 @@ fn halve<'a, 'b>(side: &'b Side<'a>, seed: u64) -> Halved<'a, 'b> {
     Halved { side, fit: order, test }
 }
 
+impl Halved<'_, '_> {
+    /// The runs of the fitting half by their own numbers, rising.
+    fn fitted_runs(&self) -> Vec<u32> {
+        let mut runs: Vec<u32> = self.fit.iter().filter_map(|run| self.side.model.runs.get(*run).copied()).collect();
+        runs.sort_unstable();
+        runs
+    }
+}
+
 /// The scores that two models have in common.
 fn shared<'a, 'b>(a: &'b Side<'a>, b: &'b Side<'a>) -> impl Iterator<Item = (&'b SignedRuns<'a>, &'b SignedRuns<'a>)> {
     a.scores.iter().filter_map(|score| Some((score, b.scores.iter().find(|other| other.name() == score.name())?)))
 }
 
-/// Examples with all values by mean -ln p over all scores and pairs, largest first; from the fitting halves alone.
-fn rank(halved: &[Halved], pairs: &[(usize, usize)]) -> Vec<(usize, f64)> {
-    let mut sums: Vec<f64> = Vec::new();
-    let mut tests = 0.0;
+/// The candidates, and how many examples are none.
+#[derive(Default)]
+struct Ranking {
+    /// (Column, mean -ln p), most telling first.
+    ranked: Vec<(usize, f64)>,
+    incomplete: usize,
+    untested: usize,
+    some_untested: usize,
+}
+
+/// The tests of one example.
+#[derive(Clone, Copy, Default)]
+struct Evidence {
+    sum: f64,
+    tests: u32,
+    /// Whether a fitted run has no value.
+    incomplete: bool,
+}
+
+/// Examples that all fitted runs have values of, by mean -ln p over the tests of all scores and pairs, largest first. The
+/// other halves are never looked at.
+fn rank(halved: &[Halved], pairs: &[(usize, usize)]) -> Ranking {
+    let mut evidence: Vec<Evidence> = Vec::new();
+    let mut possible = 0;
     for (a, b) in pairs.iter().filter_map(|(a, b)| Some((halved.get(*a)?, halved.get(*b)?))) {
         for (x, y) in shared(a.side, b.side) {
             let moments =
                 |score: &SignedRuns, runs: &[usize]| Moments::of(&score.values().select(Axis(0), runs).view());
-            let neg_ln_p = moments(x, &a.fit).against(&moments(y, &b.fit));
-            sums.resize(neg_ln_p.len(), 0.0);
-            // A missing value in any run, also of the other half, takes the example out.
-            let complete =
-                |column: usize| [x, y].iter().all(|score| !score.values().column(column).iter().any(|v| v.is_nan()));
-            for (column, (sum, value)) in sums.iter_mut().zip(neg_ln_p).enumerate() {
-                *sum += if complete(column) { value } else { f64::NAN };
+            let (of_x, of_y) = (moments(x, &a.fit), moments(y, &b.fit));
+            let neg_ln_p = of_x.against(&of_y);
+            evidence.resize(neg_ln_p.len(), Evidence::default());
+            let counts = of_x.count.iter().zip(&of_y.count);
+            for ((one, value), (in_x, in_y)) in evidence.iter_mut().zip(neg_ln_p).zip(counts) {
+                one.incomplete |= (*in_x as usize, *in_y as usize) != (a.fit.len(), b.fit.len());
+                // Two different constants have no test, and would otherwise cost the example those of its other scores.
+                if !value.is_nan() {
+                    one.sum += value;
+                    one.tests += 1;
+                }
             }
-            tests += 1.0;
+            possible += 1;
         }
     }
-    let known = sums.into_iter().enumerate().filter(|(_, sum)| !sum.is_nan());
-    let mut ranked: Vec<(usize, f64)> = known.map(|(column, sum)| (column, sum / tests)).collect();
-    ranked.sort_by(|a, b| b.1.total_cmp(&a.1));
-    ranked
+    let mut ranking = Ranking::default();
+    for (column, Evidence { sum, tests, incomplete }) in evidence.into_iter().enumerate() {
+        match tests {
+            _ if incomplete => ranking.incomplete += 1,
+            0 => ranking.untested += 1,
+            _ => {
+                ranking.some_untested += usize::from(tests < possible);
+                ranking.ranked.push((column, sum / f64::from(tests)));
+            }
+        }
+    }
+    ranking.ranked.sort_by(|a, b| b.1.total_cmp(&a.1));
+    ranking
 }
 
 /// The examples that classifiers are made of.
@@ -232,25 +296,27 @@ impl Pair {
         Self {
             models: [a, b].map(|half| half.side.model.model.clone()),
             fitted: [a, b].map(|half| half.fit.len()),
+            fitted_runs: [a, b].map(Halved::fitted_runs),
             tested: [a, b].map(|half| half.test.len()),
             scores: shared(a.side, b.side).map(accuracy).collect(),
         }
     }
 }
 
-/// Raw means over all runs of the top examples, then of the bottom ones.
+/// Raw means over the runs that have a value, of the top examples, then of the bottom ones.
 fn means(score: &SignedRuns, sets: &Sets) -> Vec<f64> {
     let values = score.values();
     let mean = |column: &usize| {
-        values.column(*column).iter().map(|value| f64::from(*value)).sum::<f64>() / score.runs() as f64
+        let known = values.column(*column).into_iter().filter(|value| !value.is_nan());
+        quantile::mean(&known.map(|value| f64::from(*value)).collect::<Vec<f64>>())
     };
     sets.top.iter().chain(&sets.bottom).map(mean).collect()
 }
 
-/// Accuracy on the testing halves of the classifier fitted on the others; NaN without examples.
-fn classify(first: (&SignedRuns, &Halved), second: (&SignedRuns, &Halved), columns: &[usize]) -> f64 {
+/// What the classifier, fitted on the fitting halves, makes of the other halves' runs that have all values.
+fn classify(first: (&SignedRuns, &Halved), second: (&SignedRuns, &Halved), columns: &[usize]) -> Share {
     if columns.is_empty() {
-        return f64::NAN;
+        return Share { right: f64::NAN, runs: 0, lacking: 0 };
     }
     let rows = |score: &SignedRuns, runs: &[usize]| -> Vec<Vec<f64>> {
         let values = score.values();
@@ -260,8 +326,18 @@ fn classify(first: (&SignedRuns, &Halved), second: (&SignedRuns, &Halved), colum
     let (fit_a, fit_b) = (rows(first.0, &first.1.fit), rows(second.0, &second.1.fit));
     let labels = [vec![false; fit_a.len()], vec![true; fit_b.len()]].concat();
     let classifier = Logistic::fit(&[fit_a, fit_b].concat(), &labels);
-    let right = |score, half: &Halved, second| classifier.accuracy(&rows(score, &half.test), second);
-    f64::midpoint(right(first.0, first.1, false), right(second.0, second.1, true))
+    let tested = |score, half: &Halved| {
+        let mut rows = rows(score, &half.test);
+        rows.retain(|row| row.iter().all(|value| !value.is_nan()));
+        rows
+    };
+    let (of_a, of_b) = (tested(first.0, first.1), tested(second.0, second.1));
+    let runs = of_a.len() + of_b.len();
+    Share {
+        right: f64::midpoint(classifier.accuracy(&of_a, false), classifier.accuracy(&of_b, true)),
+        runs,
+        lacking: first.1.test.len() + second.1.test.len() - runs,
+    }
 }
 
 fn run(input: &Input, options: &Options) -> Result<Answer> {

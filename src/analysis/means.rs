@@ -46,6 +46,12 @@ impl<'a> SignedRuns<'a> {
         self.score.values.nrows()
     }
 
+    /// The runs that have a value for some example.
+    pub fn valid(&self) -> Vec<usize> {
+        let has_any = |run: &usize| !self.holes || self.score.values.row(*run).iter().any(|value| !value.is_nan());
+        (0..self.runs()).filter(has_any).collect()
+    }
+
     /// How many examples there are.
     pub fn examples(&self) -> usize {
         self.score.values.ncols()

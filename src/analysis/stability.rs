@@ -5,9 +5,10 @@
 //! |rank change| as shares of the examples, and the share of examples that change side of a threshold, the 50th
 //! percentile unless `--threshold` says otherwise. Strictly above the percentile counts as above, so that ties can leave
 //! less than half of the examples there; the share that really lies above is given. All numbers are means over the draws.
-//! An example that one of two sets has no value for is left out of that comparison.
+//! An example that one of two sets has no value for is left out of that comparison. A score without any value in some run is
+//! drawn among its other runs, up to half of those, and a warning says so.
 //!
-//! A result per model and score: `n`, `median`, `p95`, `disagreement`, `share_above`, each with the middle 90 % of
+//! A result per model and score: `runs`, `valid` (runs with values), `n`, `median`, `p95`, `disagreement`, `share_above`, each with the middle 90 % of
 //! its draws (`median_draws`, ...), `examples` (the fewest behind a comparison), `runs_needed` (see [`needed`]).
 
 mod answer;
@@ -60,7 +61,7 @@ pub struct Prepared {
     pub seed: u64,
     /// The comparisons of each score.
     pub scores: Vec<Comparisons>,
-    /// Scores that are left out.
+    /// Scores that are left out, or lack runs.
     pub warnings: Vec<String>,
 }
 
@@ -69,6 +70,8 @@ pub struct Prepared {
 pub struct Comparisons {
     /// The score's name.
     pub score: String,
+    /// Runs that have values, among which the sets are drawn.
+    pub valid: usize,
     /// Outer: n = 1, 2, ...; inner: the draws.
     pub changes: Vec<Vec<Change>>,
 }
@@ -81,23 +84,36 @@ impl Prepared {
 
     /// The same, with comparisons that are known.
     fn with(known: &mut Memory<Comparisons>, model: &ModelScores, places: &[usize], options: &Options) -> Self {
-        let (scores, warnings) = means::per_run(model, places);
+        let (scores, mut warnings) = means::per_run(model, places);
         let (runs, draws, seed) = (model.runs.len(), options.draws.unwrap_or(DRAWS), options.seed);
-        let compare = |score: &SignedRuns| Comparisons {
-            score: score.name().to_owned(),
-            changes: over_sets(runs, draws, seed, |(), set, means| score.means(set, means)),
+        let compare = |score: &SignedRuns| {
+            let valid = score.valid();
+            Comparisons {
+                score: score.name().to_owned(),
+                valid: valid.len(),
+                changes: over_sets(&valid, draws, seed, |(), set, means| score.means(set, means)),
+            }
         };
         let compared = |score: &SignedRuns| known.get(kept_as(model, score.name(), options), || compare(score));
-        Self {
-            model: model.model.clone(),
-            role: model.role.to_owned(),
-            runs,
-            draws,
-            seed,
-            scores: scores.iter().map(compared).collect(),
-            warnings,
-        }
+        let mut compared: Vec<Comparisons> = scores.iter().map(compared).collect();
+        warnings.extend(compared.iter().filter_map(|score| short(score, runs)));
+        compared.retain(|score| score.valid >= FEWEST);
+        Self { model: model.model.clone(), role: model.role.to_owned(), runs, draws, seed, scores: compared, warnings }
     }
+}
+
+/// What a reader must know of a score without any value in some run.
+fn short(score: &Comparisons, runs: usize) -> Option<String> {
+    let Comparisons { score, valid, .. } = score;
+    if *valid == runs {
+        return None;
+    }
+    let had = format!("{valid} of {runs} runs have values");
+    Some(if *valid < FEWEST {
+        format!("`{score}` is left out: {had}; stability needs {FEWEST}")
+    } else {
+        format!("`{score}`: {had}; sets are drawn among those, up to n = {}", valid / 2)
+    })
 }
 
 /// What the comparisons of a score are kept as.
@@ -105,18 +121,18 @@ fn kept_as(model: &ModelScores, score: &str, options: &Options) -> [String; 3] {
     key(model, &format!("{score} {} {}", options.draws.unwrap_or(DRAWS), options.seed))
 }
 
-/// Compares what `values` makes of two disjoint sets of runs, for n = 1 to half of the runs and every draw.
+/// Compares what `values` makes of two disjoint sets of the valid runs, for n = 1 to half of them and every draw.
 pub fn over_sets<S: Default>(
-    runs: usize,
+    valid: &[usize],
     draws: usize,
     seed: u64,
     values: impl Fn(&mut S, &[usize], &mut Vec<f64>) + Sync,
 ) -> Vec<Vec<Change>> {
-    let jobs: Vec<(usize, usize)> = (1..=runs / 2).flat_map(|n| (0..draws).map(move |draw| (n, draw))).collect();
+    let jobs: Vec<(usize, usize)> = (1..=valid.len() / 2).flat_map(|n| (0..draws).map(move |draw| (n, draw))).collect();
     let changes: Vec<Change> = jobs
         .into_par_iter()
         .map_init(Scratch::default, |scratch, (n, draw)| {
-            let (first, second) = draws::sets(seed, runs, n, draw);
+            let (first, second) = draws::sets(seed, valid, n, draw);
             scratch.compare(&first, &second, &values)
         })
         .collect();

@@ -12,7 +12,7 @@
 //! | `<model>/votes`, `<model>/voters` | how many of how many runs give it |
 //! | `<model>/<score>/mean`, `/sd`, `/n` | mean and standard deviation (n - 1) over the n runs that have a value; raw sign |
 //! | `<model>/<score>/rank` | rank of that mean within its role, 1 = hardest; ties share their mean rank |
-//! | `<model>/<score>/rank_low`, `/rank_high` | 90 % of the ranks when runs are drawn with replacement |
+//! | `<model>/<score>/rank_low`, `/rank_high` | 90 % of the ranks when runs are drawn with replacement, ties to their ends; none with fewer than two values |
 //! | `<model>/<score>/<run>`, such as `/003` | the value of one run (on request) |
 //!
 //! A training example's numbers are over the runs that trained on it. Where runs hold examples out, columns with `val` in them

@@ -168,7 +168,7 @@ fn believed(runs: &[Run<'_>], examples: &Examples) -> Vec<Option<Believed>> {
         .collect()
 }
 
-/// The best and the worst rank of every example among the single runs; (0, 0) where no run has a value.
+/// The best and the worst rank of every example among the single runs; (0, 0) where fewer than two have a value.
 pub fn rank_ranges(
     (model, held_out): (&str, bool),
     views: &[ReplicateView],
@@ -178,13 +178,18 @@ pub fn rank_ranges(
 ) -> Vec<(u32, u32)> {
     let runs = views.iter().filter(|view| view.progress.id.label == model);
     let mut ranges: Vec<(u32, u32)> = Vec::new();
+    let mut counts: Vec<u32> = Vec::new();
     for values in runs.filter_map(|view| Run::of(view, held_out)?.values(column)) {
         let ranks = ranked(values, harder, train).rank;
         ranges.resize(ranks.len(), (0, 0));
-        for (range, rank) in ranges.iter_mut().zip(ranks).filter(|(_, rank)| *rank > 0) {
-            *range = if range.0 == 0 { (rank, rank) } else { (range.0.min(rank), range.1.max(rank)) };
+        counts.resize(ranks.len(), 0);
+        for ((range, count), rank) in ranges.iter_mut().zip(&mut counts).zip(ranks).filter(|(_, rank)| *rank > 0) {
+            *range = if *count == 0 { (rank, rank) } else { (range.0.min(rank), range.1.max(rank)) };
+            *count += 1;
         }
     }
+    // One run says nothing of how far a rank ranges.
+    ranges.iter_mut().zip(counts).filter(|(_, count)| *count < 2).for_each(|(range, _)| *range = (0, 0));
     ranges
 }
 
@@ -312,6 +317,7 @@ mod tests {
             view.scores = Some(std::sync::Arc::new(LiveScores { epoch: 1, values: vec![values], predicted }));
         }
         assert_eq!(rank_ranges(("both", false), &views, 0, Harder::High, 3), [(1, 1), (2, 3), (2, 3)]);
+        assert_eq!(rank_ranges(("both", false), &views[..1], 0, Harder::High, 3), [(0, 0); 3], "one run has no range");
         let examples = Examples {
             ids: vec![0, 1, 2],
             class_names: vec!["a".into(), "b".into(), "c".into()],

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::super::json::{insert, nested};
 use super::super::quantile::mean;
-use super::super::stability::{add_measures, curves};
+use super::super::stability::{Comparisons, add_measures, curves};
 use super::super::table::significant;
 use super::super::{Answer, Cell, Figure, Options, Table};
 use super::{Decomposed, FEWEST_SCORES};
@@ -28,6 +28,7 @@ pub fn answer(models: &[Decomposed], options: &Options) -> Answer {
                 .warnings
                 .push(format!("{}: {} examples lack one of the scores and are left out", of.model, of.left_out));
         }
+        answer.warnings.extend(short(of));
         readings.push(reading(of, options));
         answer.tables.push(table(of));
         answer.figures.extend(figures(of, options));
@@ -53,6 +54,16 @@ fn lack(of: &Decomposed) -> Option<String> {
         _ if of.components.examples < 2 => Some(format!("{model}: fewer than 2 examples have all scores")),
         _ => None,
     }
+}
+
+/// What a reader must know where some run lacks a score wholly.
+fn short(of: &Decomposed) -> Option<String> {
+    let Comparisons { valid, changes, .. } = of.steadiness.as_ref().filter(|steadiness| steadiness.valid < of.runs)?;
+    let drawn = match changes.len() {
+        0 => "2 are needed".to_owned(),
+        most => format!("sets are drawn among those, up to n = {most}"),
+    };
+    Some(format!("{}: steadiness of component 1: {valid} of {} runs have all scores; {drawn}", of.model, of.runs))
 }
 
 /// How many components it takes to reach a share of the variance.
@@ -124,7 +135,7 @@ fn figures(of: &Decomposed, options: &Options) -> Vec<Figure> {
             values: coefficients,
         },
     ];
-    if let Some(steadiness) = &of.steadiness {
+    if let Some(steadiness) = of.steadiness.as_ref().filter(|steadiness| !steadiness.changes.is_empty()) {
         let threshold = options.threshold;
         let scores = std::slice::from_ref(steadiness);
         let title = |what: &str| title(&format!("component 1 as a score, {what}"));
@@ -166,7 +177,7 @@ fn result(of: &Decomposed, options: &Options) -> Value {
     if let Some(steadiness) = &of.steadiness {
         let draws = steadiness.changes.first().map_or(0, Vec::len);
         let mut first = json!({
-            "n": (1..=steadiness.changes.len()).collect::<Vec<_>>(), "draws": draws, "seed": options.seed,
+            "n": (1..=steadiness.changes.len()).collect::<Vec<_>>(), "valid": steadiness.valid, "draws": draws, "seed": options.seed,
             "threshold": options.threshold,
         });
         add_measures(&mut first, steadiness, options.threshold);

@@ -53,6 +53,23 @@ fn a_constant_score_is_left_out_and_one_of_the_ensemble_takes_part() {
 }
 
 #[test]
+fn steadiness_is_drawn_among_the_runs_that_have_every_score() {
+    let mut short = with_runs(&model("a"), 6);
+    short.scores[0].values.row_mut(2).fill(f32::NAN);
+    let options = Options { draws: Some(3), ..Options::default() };
+    let answer = answer_of(&ANALYSIS, &[short.clone()], &options);
+    let first = &answer.results[0]["first"];
+    assert_eq!((&first["n"], &first["valid"]), (&serde_json::json!([1, 2]), &serde_json::json!(5)));
+    assert!(first["median"].as_array().unwrap().iter().all(serde_json::Value::is_f64), "{first}");
+    let says = |answer: &super::super::Answer, what: &str| answer.warnings.iter().any(|warning| warning.contains(what));
+    assert!(says(&answer, "component 1: 5 of 6 runs have all scores; sets are drawn among those, up to n = 2"));
+    short.scores[0].values.slice_mut(ndarray::s![..5, ..]).fill(f32::NAN);
+    let answer = answer_of(&ANALYSIS, &[short], &options);
+    assert!(says(&answer, "component 1: 1 of 6 runs have all scores; 2 are needed"), "{:?}", answer.warnings);
+    assert_eq!((answer.results[0]["first"]["n"].as_array().unwrap().len(), answer.figures.len()), (0, 2));
+}
+
+#[test]
 fn too_few_runs_or_scores_say_what_is_needed() {
     let none = answer_of(&ANALYSIS, &[with_runs(&model("a"), 0)], &Options::default());
     assert!(none.results.is_empty() && none.warnings[0].contains("components need 1"), "{:?}", none.warnings);

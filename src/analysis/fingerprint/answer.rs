@@ -6,7 +6,7 @@ use super::super::figure::{Bar, Line, Picture};
 use super::super::quantile::{mean, middle};
 use super::super::table::significant;
 use super::super::{Answer, Cell, Cohort, Figure, Options, Table};
-use super::{Accuracy, EXAMPLES, Pair, Prepared};
+use super::{Accuracy, EXAMPLES, Pair, Prepared, Share};
 
 /// The answer of all pairs.
 pub fn answer(of: &Prepared, cohort: &Cohort, options: &Options) -> Answer {
@@ -15,9 +15,7 @@ pub fn answer(of: &Prepared, cohort: &Cohort, options: &Options) -> Answer {
         answer.reading.push_str("No two models can be told apart yet.");
         return answer;
     }
-    if of.left_out > 0 {
-        answer.warnings.push(format!("{} examples lack a value in some run, or a test, and are left out", of.left_out));
-    }
+    answer.warnings.extend(left_out(of));
     answer.reading = of.pairs.iter().map(|pair| reading(pair, of)).collect::<Vec<_>>().join("; ") + ".";
     answer.figures.push(pictures(of, cohort));
     for pair in &of.pairs {
@@ -29,27 +27,70 @@ pub fn answer(of: &Prepared, cohort: &Cohort, options: &Options) -> Answer {
     answer
 }
 
+/// Who is not ranked or not classified, by cause.
+fn left_out(of: &Prepared) -> Vec<String> {
+    let mut said = Vec::new();
+    if of.incomplete > 0 {
+        said.push(format!("{} examples lack a value in a fitted run and are left out", of.incomplete));
+    }
+    if of.untested > 0 {
+        said.push(format!(
+            "{} examples have two different constants by every score, no test, and are left out",
+            of.untested
+        ));
+    }
+    if of.some_untested > 0 {
+        let some = of.some_untested;
+        said.push(format!(
+            "{some} examples have two different constants by some score, no test: ranked by their others"
+        ));
+    }
+    for pair in &of.pairs {
+        let lacking = |sets: fn(&Accuracy) -> usize| pair.scores.iter().map(sets).sum::<usize>();
+        let (top, bottom) = (lacking(|score| score.top.lacking), lacking(|score| score.bottom.lacking));
+        let random = lacking(|score| score.random.iter().map(|share| share.lacking).sum());
+        if top + bottom + random > 0 {
+            let [a, b] = &pair.models;
+            said.push(format!(
+                "{a} and {b}: tested runs that lack a value are not classified: {top} by the top, {bottom} by the bottom \
+                 examples over all scores, {random} by random ones over all scores and draws"
+            ));
+        }
+    }
+    said
+}
+
+/// The mean of what there is.
+fn known_mean(values: impl Iterator<Item = f64>) -> f64 {
+    mean(&values.filter(|value| !value.is_nan()).collect::<Vec<f64>>())
+}
+
+/// Mean and middle 90 % of the random draws.
+fn random(score: &Accuracy) -> (f64, (f64, f64)) {
+    let draws: Vec<f64> = score.random.iter().map(|share| share.right).collect();
+    (known_mean(draws.iter().copied()), middle(&draws, 0.9))
+}
+
 fn reading(pair: &Pair, of: &Prepared) -> String {
-    let over_scores =
-        |accuracy: fn(&Accuracy) -> f64| 100.0 * mean(&pair.scores.iter().map(accuracy).collect::<Vec<f64>>());
-    let perfect = pair.scores.iter().filter(|score| score.top >= 1.0).count();
+    let over_scores = |accuracy: fn(&Accuracy) -> f64| 100.0 * known_mean(pair.scores.iter().map(accuracy));
+    let perfect = pair.scores.iter().filter(|score| score.top.right >= 1.0).count();
     let [a, b] = &pair.models;
     format!(
         "{EXAMPLES} examples tell {a} from {b} in {} % of the {} tested runs (mean over {} scores, perfectly by {perfect}), {EXAMPLES} \
          random ones in {} % and the {EXAMPLES} least telling in {} % (chance 50 %; {} random draws, seed {})",
-        significant(over_scores(|score| score.top)),
+        significant(over_scores(|score| score.top.right)),
         pair.tested.iter().sum::<usize>(),
         pair.scores.len(),
-        significant(over_scores(|score| mean(&score.random))),
-        significant(over_scores(|score| score.bottom)),
+        significant(over_scores(|score| random(score).0)),
+        significant(over_scores(|score| score.bottom.right)),
         of.draws,
         of.seed
     )
 }
 
 /// Wilson's 95 % interval of a share of a few runs.
-fn interval(share: f64, runs: usize) -> (f64, f64) {
-    let (n, z) = (runs as f64, 1.959_963_984_540_054);
+fn interval(of: Share) -> (f64, f64) {
+    let (share, n, z) = (of.right, of.runs as f64, 1.959_963_984_540_054);
     let centre = share + z * z / (2.0 * n);
     let half = z * (share * (1.0 - share) / n + z * z / (4.0 * n * n)).sqrt();
     let scale = 1.0 + z * z / n;
@@ -57,11 +98,10 @@ fn interval(share: f64, runs: usize) -> (f64, f64) {
 }
 
 fn table(pair: &Pair, of: &Prepared) -> Table {
-    let tested = pair.tested.iter().sum();
     let row = |score: &Accuracy| {
-        let (low, high) = interval(score.top, tested);
-        let (least, most) = middle(&score.random, 0.9);
-        let numbers = [score.top, low, high, mean(&score.random), least, most, score.bottom].map(Cell::Number);
+        let (low, high) = interval(score.top);
+        let (random, (least, most)) = random(score);
+        let numbers = [score.top.right, low, high, random, least, most, score.bottom.right].map(Cell::Number);
         std::iter::once(Cell::Text(score.score.clone())).chain(numbers).collect()
     };
     let columns = ["score", "top 8", "95 % low", "95 % high", "random 8", "5 % of draws", "95 % of draws", "bottom 8"];
@@ -126,7 +166,6 @@ fn pictures(of: &Prepared, cohort: &Cohort) -> Figure {
 }
 
 fn bars(pair: &Pair) -> Figure {
-    let tested = pair.tested.iter().sum();
     let bar = |name: String, value: f64, interval: (f64, f64)| Bar {
         name,
         value,
@@ -134,10 +173,11 @@ fn bars(pair: &Pair) -> Figure {
         examples: vec![],
     };
     let of_score = |score: &Accuracy| {
+        let (mean, draws) = random(score);
         [
-            bar(format!("{}: top {EXAMPLES}", score.score), score.top, interval(score.top, tested)),
-            bar(format!("{}: random {EXAMPLES}", score.score), mean(&score.random), middle(&score.random, 0.9)),
-            bar(format!("{}: bottom {EXAMPLES}", score.score), score.bottom, interval(score.bottom, tested)),
+            bar(format!("{}: top {EXAMPLES}", score.score), score.top.right, interval(score.top)),
+            bar(format!("{}: random {EXAMPLES}", score.score), mean, draws),
+            bar(format!("{}: bottom {EXAMPLES}", score.score), score.bottom.right, interval(score.bottom)),
         ]
     };
     Figure::Bars {
@@ -153,15 +193,22 @@ fn result(pair: &Pair, of: &Prepared, cohort: &Cohort, options: &Options) -> Val
     let each = |of: &dyn Fn(&Accuracy) -> Value| pair.scores.iter().map(of).collect::<Vec<Value>>();
     json!({
         "models": pair.models, "role": options.role, "fitted": pair.fitted, "tested": pair.tested,
+        "fitted_runs": pair.fitted_runs,
         "scores": pair.scores.iter().map(|score| &score.score).collect::<Vec<_>>(),
-        "candidates": of.candidates, "left_out": of.left_out, "draws": of.draws, "seed": of.seed,
+        "candidates": of.candidates, "left_out": of.incomplete + of.untested, "incomplete": of.incomplete,
+        "untested": of.untested, "some_untested": of.some_untested, "draws": of.draws, "seed": of.seed,
         "top": of.top.iter().map(example).collect::<Vec<_>>(),
         "bottom": of.bottom.iter().map(example).collect::<Vec<_>>(),
         "accuracy": {
-            "top": each(&|score| score.top.into()),
-            "bottom": each(&|score| score.bottom.into()),
-            "random": each(&|score| mean(&score.random).into()),
-            "random_draws": each(&|score| json!(middle(&score.random, 0.9))),
+            "top": each(&|score| score.top.right.into()),
+            "bottom": each(&|score| score.bottom.right.into()),
+            "random": each(&|score| random(score).0.into()),
+            "random_draws": each(&|score| json!(random(score).1)),
+        },
+        "unclassified": {
+            "top": each(&|score| score.top.lacking.into()),
+            "bottom": each(&|score| score.bottom.lacking.into()),
+            "random": each(&|score| score.random.iter().map(|share| share.lacking).sum::<usize>().into()),
         },
     })
 }

@@ -1,7 +1,7 @@
 //! Two models that differ on some examples, and what must not leak from the testing half.
 
 use super::super::golden::{answer_of, assert_close, model, with_runs};
-use super::super::{Figure, ModelScores};
+use super::super::{Cohort, Figure, ModelScores};
 use super::*;
 
 /// `b` with 8 runs: `a` with a fifth of the examples 2 harder, and its runs in another order.
@@ -29,9 +29,9 @@ fn telling_examples_tell_models_apart_and_the_others_do_not() {
     assert!(of.top.iter().all(|(column, _)| column % 5 == 0) && of.bottom.iter().all(|(column, _)| column % 5 != 0));
     let pair = &of.pairs[0];
     assert_eq!((pair.fitted, pair.tested, pair.scores.len()), ([4, 4], [4, 4], 2));
-    assert!(pair.scores.iter().all(|score| score.top >= 0.99 && score.random.len() == 20), "{:?}", pair.scores);
+    assert!(pair.scores.iter().all(|score| score.top.right >= 0.99 && score.random.len() == 20), "{:?}", pair.scores);
     // Halves are drawn for each model by its own label, so the two models' testing runs differ.
-    assert!(pair.scores.iter().all(|score| score.bottom < 0.9), "{:?}", pair.scores);
+    assert!(pair.scores.iter().all(|score| score.bottom.right < 0.9), "{:?}", pair.scores);
 }
 
 #[test]
@@ -57,7 +57,60 @@ fn the_ranking_never_sees_the_testing_half() {
 fn missing_values_take_an_example_out_and_are_counted() {
     let all = Options { draws: Some(3), ..Options::default() };
     let of = Prepared::new(&Input { models: &[model("a"), shifted()], replicates: &[], evidence: None }, &all).unwrap();
-    assert!(of.left_out > 30 && of.candidates + of.left_out == 60, "`holes` lacks a quarter of its values");
+    assert!(of.incomplete > 30 && of.candidates + of.incomplete + of.untested == 60, "`holes` lacks a quarter");
+    assert!(left_out_says(&of, &format!("{} examples lack a value in a fitted run", of.incomplete)));
+}
+
+fn left_out_says(of: &Prepared, what: &str) -> bool {
+    answer(of, &Cohort::default(), &options()).warnings.iter().any(|warning| warning.contains(what))
+}
+
+/// The runs of a model in its fitting and in its testing half.
+fn halves(models: &[ModelScores], name: &str) -> [Vec<usize>; 2] {
+    let (sides, _) = sides(&Input { models, replicates: &[], evidence: None }, &options()).unwrap();
+    let half = halve(sides.iter().find(|side| side.model.model == name).unwrap(), 0);
+    [half.fit, half.test]
+}
+
+#[test]
+fn a_missing_value_in_a_tested_run_costs_that_run_and_not_the_example() {
+    let models = [model("a"), shifted()];
+    let before = Prepared::new(&Input { models: &models, replicates: &[], evidence: None }, &options()).unwrap();
+    let mut changed = models.clone();
+    let tested = halves(&models, "shifted")[1][0];
+    let telling = before.top[0].0;
+    changed[1].scores.iter_mut().find(|score| score.name == "smooth").unwrap().values[[tested, telling]] = f32::NAN;
+    let after = Prepared::new(&Input { models: &changed, replicates: &[], evidence: None }, &options()).unwrap();
+    assert_eq!((&before.top, &before.bottom, after.incomplete), (&after.top, &after.bottom, 0));
+    let [smooth, low] = [0, 1].map(|score| after.pairs[0].scores[score].top);
+    assert_eq!((smooth.runs, smooth.lacking, low.runs, low.lacking), (7, 1, 8, 0));
+    assert!(smooth.right >= 0.99 && after.pairs[0].scores[0].means[1][0].is_finite());
+    assert!(left_out_says(&after, "not classified: 1 by the top, 0 by the bottom"));
+    let result = &answer(&after, &Cohort::default(), &options()).results[0];
+    assert_eq!(result["unclassified"]["top"], serde_json::json!([1, 0]));
+    let mut fitted: Vec<usize> = halves(&models, "shifted")[0].clone();
+    fitted.sort_unstable();
+    assert_eq!(result["fitted_runs"][1], serde_json::json!(fitted));
+}
+
+#[test]
+fn two_different_constants_by_one_score_leave_an_example_to_its_other_scores() {
+    let mut models = [model("a"), shifted()];
+    let before = Prepared::new(&Input { models: &models, replicates: &[], evidence: None }, &options()).unwrap();
+    let telling = before.top[0].0;
+    for (model, constant) in models.iter_mut().zip([0.0, 9.0]) {
+        model.scores.iter_mut().find(|score| score.name == "low").unwrap().values.column_mut(telling).fill(constant);
+    }
+    let after = Prepared::new(&Input { models: &models, replicates: &[], evidence: None }, &options()).unwrap();
+    assert_eq!((after.candidates, after.untested, after.some_untested), (60, 0, 1));
+    assert!(after.top.iter().any(|(column, _)| *column == telling), "{:?}", after.top);
+    assert!(left_out_says(&after, "1 examples have two different constants by some score"));
+    for (model, constant) in models.iter_mut().zip([0.0, 9.0]) {
+        model.scores.iter_mut().for_each(|score| score.values.column_mut(telling).fill(constant));
+    }
+    let none = Prepared::new(&Input { models: &models, replicates: &[], evidence: None }, &options()).unwrap();
+    assert_eq!((none.candidates, none.untested, none.some_untested), (59, 1, 0));
+    assert!(left_out_says(&none, "1 examples have two different constants by every score"));
 }
 
 #[test]

@@ -95,7 +95,7 @@ fn shown(most: usize) -> Vec<usize> {
 }
 
 fn table(title: &str, scores: &[Comparisons], measure: &Measure) -> Table {
-    let columns = shown(scores.first().map_or(0, |score| score.changes.len()));
+    let columns = shown(scores.iter().map(|score| score.changes.len()).max().unwrap_or(0));
     let row = |score: &Comparisons| {
         let drawn = drawn(score, measure);
         let cell = |n: &usize| Cell::Number(drawn.get(n - 1).map_or(f64::NAN, |draws| mean(draws)));
@@ -130,9 +130,9 @@ fn percent(share: f64) -> String {
     }
 }
 
-/// The steadiest and the least steady score at 5 runs, or the most that there are.
+/// The steadiest and the least steady score at 5 runs, or the most that every score has.
 fn reading(of: &Prepared, needs: &[Option<Needed>], options: &Options) -> Option<String> {
-    let n = (of.runs / 2).min(5);
+    let n = of.scores.iter().map(|score| score.changes.len()).min()?.min(5);
     let at = |score: &Comparisons, measure: &Measure| {
         score.changes.get(n - 1).map_or(f64::NAN, |draws| mean(&draws.iter().map(measure).collect::<Vec<_>>()))
     };
@@ -173,7 +173,7 @@ fn needed_in_words(of: &Prepared, needs: &[Option<Needed>], options: &Options) -
 fn result(of: &Prepared, score: &Comparisons, need: Option<Needed>, options: &Options) -> Value {
     let examples = score.changes.iter().flatten().map(|change| change.examples).min();
     let mut result = json!({
-        "model": of.model, "role": of.role, "score": score.score, "runs": of.runs,
+        "model": of.model, "role": of.role, "score": score.score, "runs": of.runs, "valid": score.valid,
         "n": (1..=score.changes.len()).collect::<Vec<_>>(), "draws": of.draws, "seed": of.seed,
         "threshold": options.threshold, "examples": examples,
         "runs_needed": need.map(|need| json!({

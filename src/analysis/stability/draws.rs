@@ -7,10 +7,10 @@ use crate::random::Key;
 /// Thresholds are whole tenths of a percent.
 pub const STEPS: usize = 1000;
 
-/// Two disjoint sets of `n` of `runs` runs, drawn without replacement: a function of seed, `n` and `draw` alone, so that
-/// all scores meet the same sets.
-pub fn sets(seed: u64, runs: usize, n: usize, draw: usize) -> (Vec<usize>, Vec<usize>) {
-    let mut order: Vec<usize> = (0..runs).collect();
+/// Two disjoint sets of `n` of these runs, drawn without replacement: a function of seed, `n`, `draw` and the runs alone, so
+/// that all scores with the same runs meet the same sets.
+pub fn sets(seed: u64, runs: &[usize], n: usize, draw: usize) -> (Vec<usize>, Vec<usize>) {
+    let mut order = runs.to_vec();
     Key::study(seed).stream_for("stability", n as u32, draw as u64).shuffle(&mut order);
     let second = order.iter().skip(n).take(n).copied().collect();
     order.truncate(n);

@@ -35,13 +35,14 @@ proptest! {
     #[test]
     fn sets_are_disjoint_of_the_right_size_and_seeded(seed: u64, runs in 2_usize..60, draw in 0_usize..50, part in 0.0..1.0_f64) {
         let n = 1 + ((runs / 2 - 1) as f64 * part) as usize;
-        let (first, second) = draws::sets(seed, runs, n, draw);
+        let runs: Vec<usize> = (3..runs + 3).collect();
+        let (first, second) = draws::sets(seed, &runs, n, draw);
         prop_assert_eq!((first.len(), second.len()), (n, n));
         let mut all = [first.clone(), second.clone()].concat();
         all.sort_unstable();
         all.dedup();
-        prop_assert!(all.len() == 2 * n && all.iter().all(|run| *run < runs));
-        prop_assert_eq!(draws::sets(seed, runs, n, draw), (first, second));
+        prop_assert!(all.len() == 2 * n && all.iter().all(|run| runs.contains(run)));
+        prop_assert_eq!(draws::sets(seed, &runs, n, draw), (first, second));
     }
 
     #[test]
@@ -81,6 +82,35 @@ fn a_constant_score_never_moves_and_an_ensemble_score_is_left_out() {
     assert_eq!(constant["runs_needed"]["runs"].as_f64(), Some(1.0));
     assert!(answer.warnings.iter().any(|warning| warning.contains("`ties` is left out: it has one value")));
     assert_eq!(answer.results.len(), 4);
+}
+
+#[test]
+fn a_run_without_any_value_is_not_drawn() {
+    let mut short = with_runs(&model("a"), 6);
+    short.scores[0].values.row_mut(2).fill(f32::NAN);
+    let answer = answer_of(&ANALYSIS, &[short.clone()], &Options::default());
+    let result = &answer.results[0];
+    assert_eq!((result["runs"].as_u64(), result["valid"].as_u64()), (Some(6), Some(5)));
+    assert_eq!(result["n"], serde_json::json!([1, 2]));
+    assert!(result["median"][0].as_f64().is_some() && result["runs_needed"]["runs"].as_f64().is_some(), "{result}");
+    let warning = "`smooth`: 5 of 6 runs have values; sets are drawn among those, up to n = 2";
+    assert!(answer.warnings.iter().any(|said| said == warning), "{:?}", answer.warnings);
+    assert!(answer.reading.contains("means over 2 runs") && answer.reading.contains("(smooth)"), "{}", answer.reading);
+    // As if the run had never been there; scores that lack nothing are drawn as before.
+    let all: Vec<usize> = (0..5).collect();
+    let of = Prepared::new(&short, &all, &Options::default());
+    let mut without = short.clone();
+    without.scores[0].values = short.scores[0].values.select(ndarray::Axis(0), &[0, 1, 3, 4, 5]);
+    without.runs.truncate(5);
+    assert_eq!(of.scores[0].changes, Prepared::new(&without, &[0], &Options::default()).scores[0].changes);
+    let whole = Prepared::new(&with_runs(&model("a"), 6), &all, &Options::default());
+    assert_eq!(of.scores[1].changes, whole.scores[1].changes);
+    assert_eq!(answer.results[1]["n"], serde_json::json!([1, 2, 3]));
+
+    short.scores[0].values.slice_mut(ndarray::s![..5, ..]).fill(f32::NAN);
+    let answer = answer_of(&ANALYSIS, &[short], &Options::default());
+    assert!(answer.warnings.iter().any(|said| said.contains("1 of 6 runs have values; stability needs 2")));
+    assert!(answer.results.iter().all(|result| result["score"] != "smooth"));
 }
 
 #[test]
