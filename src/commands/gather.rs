@@ -281,5 +281,5 @@ pub(super) fn gather_all(
         evidence
     });
     let warnings = problem.into_iter().chain(failures(study.views)).collect();
-    Gathered { models, replicates, evidence, warnings, ..Gathered::default() }
+    Gathered { models, replicates, warnings, evidence, ..Gathered::default() }
 }

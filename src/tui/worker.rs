@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crossbeam_channel::{Receiver, SendError, Sender, bounded, unbounded};
+use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 
 use super::session::{Analyse, Examples, HistorySource, ScoreColumn, Session};
 use super::story::{self, Story};
@@ -139,9 +139,10 @@ impl Library {
 }
 
 /// Answers; where an analysis left out what takes longer than a moment, it is asked for the whole after that.
-fn answer(library: &Library, question: Question, tell: &Sender<Reply>) -> Result<(), SendError<Reply>> {
+/// False where nobody listens any more.
+fn answer(library: &Library, question: Question, tell: &Sender<Reply>) -> bool {
     let Question::Answer { analysis, model, options, finished, views } = question else {
-        return tell.send(library.answer(question));
+        return tell.send(library.answer(question)).is_ok();
     };
     let ask = |quick: bool| {
         let options = Options { quick, ..options.clone() };
@@ -150,8 +151,7 @@ fn answer(library: &Library, question: Question, tell: &Sender<Reply>) -> Result
     };
     let quick = ask(true);
     let is_whole = matches!(&quick, Reply::Answer { answer, .. } if !answer.unfinished);
-    tell.send(quick)?;
-    if is_whole { Ok(()) } else { tell.send(ask(false)) }
+    tell.send(quick).is_ok() && (is_whole || tell.send(ask(false)).is_ok())
 }
 
 /// The workers' threads; they end when this is dropped and their last answer is given.
@@ -174,7 +174,7 @@ impl Workers {
                 .name("workbench".into())
                 .spawn(move || {
                     for question in questions {
-                        if answer(&library, question, &tell).is_err() {
+                        if !answer(&library, question, &tell) {
                             break;
                         }
                     }

@@ -48,7 +48,11 @@ fn a_report_holds_what_analyze_says_in_every_form() {
     }
     assert!(text(&report.join("results/fingerprint.json")).contains("\"results\": []"), "2 runs are too few");
     let figures = names(&report.join("figures"));
-    assert_eq!(figures.iter().filter(|name| name.starts_with("correlation-")).count(), 8, "a triptych and its leave-one-out for each model");
+    assert_eq!(
+        figures.iter().filter(|name| name.starts_with("correlation-")).count(),
+        8,
+        "a triptych and its leave-one-out for each model"
+    );
     for figure in figures {
         let svg = text(&report.join("figures").join(&figure));
         assert!(svg.starts_with("<?xml") && svg.trim_end().ends_with("</svg>"), "{figure}");
