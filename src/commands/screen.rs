@@ -52,7 +52,12 @@ fn softmax(logits: &[f32]) -> Vec<f32> {
 
 /// A session on a study; without commands it is read-only.
 pub fn session(folder: &StudyFolder, plan: &Arc<Plan>, examples: &Arc<Examples>, board: &Arc<Board>) -> Session {
-    let column = |spec: &crate::scores::ScoreSpec| ScoreColumn { name: spec.name.clone(), harder: spec.harder() };
+    let timetable = plan.firsts().next().map(|first| first.timetable).unwrap_or_default();
+    let column = |spec: &crate::scores::ScoreSpec| ScoreColumn {
+        name: spec.name.clone(),
+        harder: spec.harder(),
+        about: spec.about(&timetable),
+    };
     let desk = Desk::new(folder, plan, examples, board);
     let analyse = move |analysis: &'static Analysis, model: &str, views: Arc<Vec<ReplicateView>>, options: &Options| {
         desk.answer(analysis, model, &views, options)

@@ -7,12 +7,13 @@ use crate::analysis::{Cell, Table};
 use crate::data::Examples;
 use crate::results;
 use crate::results::Study;
+use crate::scores::ScoreSpec;
 use crate::store::Control;
 use crate::store::folder::StudyFolder;
 use crate::store::imported::DEVICE;
 use crate::store::record::State;
 use crate::study::imported::ImportedRuns;
-use crate::study::{ImportedScore, Plan};
+use crate::study::{ImportedScore, Plan, Timetable};
 use crate::train::board::Progress;
 use crate::{Result, VERSION, cli};
 
@@ -26,13 +27,16 @@ pub fn status(options: &cli::Status) -> Result<Exit> {
     let progress = results::all_progress(&folder, &plan);
     if options.json {
         let value = serde_json::json!({
-            "imported": plan.imported,
+            "imported": plan.imported, "scores": conventions(&plan),
             "study": plan.config.name, "version": VERSION, "dir": folder.path(), "jobs": jobs_of(&folder, &progress),
             "replicates": progress.iter().map(as_json).collect::<Vec<_>>(),
         });
         print(&format!("{value:#}"))?;
     } else {
         print(&format!("{}\n{}", plan.config.name, table(&progress).text()))?;
+        if plan.scores.iter().any(|spec| !spec.is_imported()) {
+            print(&scores(&plan).text())?;
+        }
         if !plan.imported.is_empty() {
             print(&imported(&plan.imported).text())?;
         }
@@ -88,6 +92,32 @@ pub fn table(progress: &[Progress]) -> Table {
 /// How far it is; what was imported has no epochs.
 fn epoch(progress: &Progress) -> String {
     if progress.device == DEVICE { DEVICE.to_owned() } else { format!("{}/{}", progress.epochs_done, progress.epochs) }
+}
+
+/// The scores that the study computes, and the course of training that their settings are read by.
+fn computed(plan: &Plan) -> (impl Iterator<Item = &ScoreSpec>, Timetable) {
+    let timetable = plan.firsts().next().map(|first| first.timetable).unwrap_or_default();
+    (plan.scores.iter().filter(|spec| !spec.is_imported()), timetable)
+}
+
+/// A row per computed score, with every setting that has an effect, the defaults among them.
+fn scores(plan: &Plan) -> Table {
+    let (specs, timetable) = computed(plan);
+    let row = |spec: &ScoreSpec| {
+        let cells = [spec.name.clone(), spec.harder().name().to_owned(), spec.settings_text(&timetable)];
+        cells.map(Cell::Text).to_vec()
+    };
+    Table {
+        title: "Scores and their settings (--json: definitions too)".into(),
+        columns: ["score", "harder", "settings"].map(str::to_owned).to_vec(),
+        rows: specs.map(row).collect(),
+    }
+}
+
+/// The conventions of every computed score, by its name.
+fn conventions(plan: &Plan) -> serde_json::Map<String, serde_json::Value> {
+    let (specs, timetable) = computed(plan);
+    specs.map(|spec| (spec.name.clone(), spec.conventions(&timetable))).collect()
 }
 
 /// A row per imported score and model.

@@ -120,8 +120,8 @@ impl ScoreSpec {
         }
     }
 
-    /// All that defines the stored numbers, for the file that holds them: two scores are comparable where these agree.
-    pub fn conventions(&self, timetable: &Timetable) -> serde_json::Value {
+    /// What its numbers are seen on, and when.
+    fn observations(&self, timetable: &Timetable) -> String {
         let observations = match (self.kind.kind, self.observe) {
             (Kind::Ensemble, _) => "the final networks of all replicates: eval mode, plain input",
             (Kind::Imported, _) => "computed elsewhere",
@@ -131,14 +131,36 @@ impl ScoreSpec {
         };
         let seldom = self.kind.kind == Kind::Trajectory && timetable.every > 1;
         let every = if seldom { format!(", of every {} epochs one", timetable.every) } else { String::new() };
+        format!("{observations}{every}")
+    }
+
+    /// All that defines the stored numbers, for the file that holds them: two scores are comparable where these agree.
+    pub fn conventions(&self, timetable: &Timetable) -> serde_json::Value {
         serde_json::json!({
             "base": self.kind.name,
             "harder": self.harder().name(),
             "definition": self.kind.definition,
             "source": self.kind.citation,
             "settings": self.in_force(timetable),
-            "observations": format!("{observations}{every}"),
+            "observations": self.observations(timetable),
         })
+    }
+
+    /// The settings that have an effect, for people: `space = probability, until = the last epoch`.
+    pub fn settings_text(&self, timetable: &Timetable) -> String {
+        let value = |value: serde_json::Value| match value {
+            serde_json::Value::Null => "the last epoch".to_owned(),
+            serde_json::Value::String(word) => word,
+            other => other.to_string(),
+        };
+        let settings = self.in_force(timetable).into_iter().map(|(name, of)| format!("{name} = {}", value(of)));
+        settings.collect::<Vec<_>>().join(", ")
+    }
+
+    /// The conventions for people: settings, what is observed, the definition.
+    pub fn about(&self, timetable: &Timetable) -> String {
+        let parts = [self.settings_text(timetable), self.observations(timetable), self.kind.definition.to_owned()];
+        parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("; ")
     }
 
     /// Every setting that has an effect, with its value: the score's own, and the study's for the fine-tuning.

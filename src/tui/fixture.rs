@@ -67,8 +67,15 @@ pub fn dataset() -> Dataset {
     }
 }
 
+/// Conventions that tell the scores apart.
+fn about(name: &str) -> String {
+    format!(
+        "space = probability; sweep: eval mode, plain input, after each epoch; mean over t of the {name} of an example"
+    )
+}
+
 fn columns() -> Vec<ScoreColumn> {
-    let column = |name: &str, harder| ScoreColumn { name: name.into(), harder };
+    let column = |name: &str, harder| ScoreColumn { name: name.into(), harder, about: about(name) };
     vec![
         column("loss", Harder::High),
         column("accuracy", Harder::Low),
@@ -327,7 +334,7 @@ pub fn imported() -> Session {
         let (roles, margins) = (finished.roles.get(..TRAIN).unwrap_or_default().into(), Arc::default());
         ReplicateView { progress, roles, margins, scores: Some(Arc::new(scores)) }
     };
-    let column = |name: &str, harder| ScoreColumn { name: name.into(), harder };
+    let column = |name: &str, harder| ScoreColumn { name: name.into(), harder, about: about(name) };
     Session {
         name: "published".into(),
         examples: Arc::new(Examples { ids: (0..TRAIN as u32).collect(), train: TRAIN, ..Examples::default() }),
@@ -370,7 +377,7 @@ pub fn held_out_session() -> Session {
         let in_and_out = (name == "memorization").then(|| [vec![5; ALL], vec![3; ALL]]);
         let consensus = Consensus { values: (0..ALL).map(values).collect(), counts: vec![2; ALL], in_and_out };
         ensembles.insert("mlp-512x7", name, consensus);
-        session.scores.push(ScoreColumn { name: name.into(), harder });
+        session.scores.push(ScoreColumn { name: name.into(), harder, about: about(name) });
     }
     session.board = Arc::new(Board::of(views).with_ensembles(ensembles));
     session

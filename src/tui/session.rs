@@ -21,6 +21,8 @@ pub struct ScoreColumn {
     pub name: String,
     /// The difficult end.
     pub harder: Harder,
+    /// Its settings, what it is seen on, and its definition.
+    pub about: String,
 }
 
 /// What one replicate saw of one example: an entry per observation.

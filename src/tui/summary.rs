@@ -344,7 +344,7 @@ mod tests {
         }
         let examples =
             Examples { ids: vec![0, 1], class_names: vec!["a".into(), "b".into()], train: 2, ..Examples::default() };
-        let column = [ScoreColumn { name: "el2n@1".into(), harder: Harder::High }];
+        let column = [ScoreColumn { name: "el2n@1".into(), harder: Harder::High, about: String::new() }];
         let say = |held_out| {
             let summary = of(("both", held_out), &views, &Ensembles::default(), &column, &examples);
             let believed: Vec<_> = summary.believed.iter().map(|b| b.map(|b| (b.class, b.of))).collect();

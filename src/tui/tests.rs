@@ -236,6 +236,18 @@ fn imported_scores_say_what_they_come_without() {
 }
 
 #[test]
+fn the_score_under_the_cursor_is_defined_where_there_is_room() {
+    let mut app = app_of(session());
+    let says = |app: &App, (width, height), text: &str| shown(app, width, height).contains(text);
+    assert!(says(&app, (160, 45), "aum: space = probability; sweep: eval"));
+    press(&mut app, "→");
+    assert!(says(&app, (160, 45), "forgetting: space = probability"));
+    press(&mut app, "w");
+    press(&mut app, "z");
+    assert!(says(&app, (160, 45), "mean over t of the forgetting of an example"));
+}
+
+#[test]
 fn an_example_says_how_many_runs_trained_on_it() {
     let app = app_of(held_out_session());
     assert_eq!(app.model_name(), Some("mlp-512x7"));

@@ -49,6 +49,12 @@ fn a_headless_run_prints_its_epochs_and_a_summary_and_the_other_commands_read_it
         serde_json::from_str(&out(&program(home.path(), &["status", &dir, "--json"]))).unwrap();
     let replicates = status["replicates"].as_array().unwrap();
     assert_eq!(replicates.len(), 4);
+    let aum = &status["scores"]["aum"];
+    assert_eq!((aum["settings"]["space"].as_str(), aum["harder"].as_str()), (Some("probability"), Some("low")));
+    assert!(aum["definition"].as_str().is_some_and(|text| text.contains("p_t[y]")), "{aum}");
+    let text = out(&program(home.path(), &["status", &dir]));
+    let row = text.lines().find(|line| line.starts_with("aum ")).unwrap();
+    assert!(row.contains("low") && row.ends_with("space = probability, until = the last epoch"), "{text}");
     assert!(replicates.iter().all(|one| one["state"] == "finished" && one["epochs_committed"] == 2));
 
     let summary: serde_json::Value =

@@ -125,6 +125,11 @@ impl Examples {
         self.sort.checked_sub(FIRST_SCORE)
     }
 
+    /// The score under the cursor, or else the one that sorts.
+    pub fn looked_at(&self) -> Option<usize> {
+        self.column.checked_sub(FIRST_SCORE).or(self.sorted_score())
+    }
+
     /// Filters for these examples.
     pub fn show_only(&mut self, examples: &[usize]) {
         self.behind = examples.iter().copied().collect();

@@ -38,7 +38,30 @@ pub fn example(app: &App, view: &mut View, buf: &mut Buffer, area: Rect) {
     let inner = Rect { x: inner.x + 1, width: inner.width.saturating_sub(2), ..inner };
     let below = draw_picture(app, view, buf, inner, example);
     let below = probabilities(app, buf, below, example);
-    scores(app, buf, below, example);
+    // Where not even the scores find room, the definition has two rows all the same.
+    let list = app.session.scores.len() as u16 + 1;
+    let rows = if below.height >= LOW { list.min(below.height - DEFINITION) } else { list.min(below.height) };
+    scores(app, buf, Rect { height: rows, ..below }, example);
+    definition(app, buf, Rect { y: below.y + rows, height: below.height - rows, ..below });
+}
+
+/// Rows that the definition of a score has at least, with the empty one above it; on a low screen it has what is left.
+const DEFINITION: u16 = 3;
+/// So few rows for the scores are low.
+const LOW: u16 = 12;
+
+/// What the score under the cursor is: its settings, what it is seen on, its definition, as far as there is room.
+fn definition(app: &App, buf: &mut Buffer, area: Rect) {
+    let looked_at = app.examples.looked_at().and_then(|place| app.session.scores.get(place));
+    let (Some(score), true) = (looked_at, area.height >= 2) else { return };
+    let area = Rect { y: area.y + 1, height: area.height - 1, ..area };
+    let (width, rows) = (usize::from(area.width), usize::from(area.height));
+    let mut wrapped = format::wrap(&format!("{}: {}", score.name, score.about), width);
+    if wrapped.len() > rows {
+        let rest = wrapped.split_off(rows.saturating_sub(1)).join(" ");
+        wrapped.push(format::fit(&rest, width));
+    }
+    lines(buf, area, wrapped.into_iter().map(|part| Line::styled(part, app.theme.dim())));
 }
 
 /// The picture at the top; returns the room below it.
@@ -68,8 +91,9 @@ fn draw_picture(app: &App, view: &mut View, buf: &mut Buffer, area: Rect, exampl
 /// Mean class probabilities, the largest first; returns the room below.
 fn probabilities(app: &App, buf: &mut Buffer, area: Rect, example: usize) -> Rect {
     let theme = app.theme;
-    let wanted = app.session.scores.len() as u16 + 2;
-    let rows = area.height.saturating_sub(wanted).clamp(3, 7).min(area.height);
+    let wanted = app.session.scores.len() as u16 + 2 + DEFINITION;
+    let classes = app.session.examples.class_names.len().max(2) as u16;
+    let rows = area.height.saturating_sub(wanted).clamp(3, 7).min(classes + 1).min(area.height);
     if area.height < 4 {
         return area;
     }
