@@ -150,8 +150,8 @@ fn a_score_of_fewer_examples_has_its_own_k_and_chance() {
     let mut noisy = noisy();
     // Of 60 examples with 12 changed labels, `sure` knows 24, among them 4 changed ones, and ranks those perfectly.
     let sure = |column: usize| match column {
-        0..20 => f32::from(column % 5 == 0),
-        40..60 if column % 5 != 0 && column < 45 => 0.5,
+        0..20 => f32::from(column.is_multiple_of(5)),
+        41..45 => 0.5,
         _ => f32::NAN,
     };
     let values = Array2::from_shape_fn((8, 60), |(_, column)| sure(column));
