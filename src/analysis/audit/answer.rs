@@ -177,10 +177,17 @@ fn reading(part: &Part, review: &Review) -> String {
 
 /// Which rankings meet how many of the examples, where not all do.
 fn fewer(part: &Part) -> String {
-    let fewer = part.found.iter().filter(|one| one.left_out > 0);
-    let fewer = fewer.map(|one| format!("; {}: {} examples", one.ranking.name, one.examples));
-    fewer.collect()
+    let fewer: Vec<_> = part.found.iter().filter(|one| one.left_out > 0).collect();
+    let counts = || fewer.iter().map(|one| one.examples);
+    match (fewer.len(), counts().min(), counts().max()) {
+        (NAMED.., Some(least), Some(most)) if least == most => format!("; most scores over {most} of them"),
+        (NAMED.., Some(least), Some(most)) => format!("; most scores over {least} to {most} of them"),
+        _ => fewer.iter().map(|one| format!("; {}: {} examples", one.ranking.name, one.examples)).collect(),
+    }
 }
+
+/// From so many scores on that lack examples, a title names none of them.
+const NAMED: usize = 3;
 
 fn table(part: &Part, options: &Options) -> Table {
     let [few, many] = counts_to_look_at(&part.changed);

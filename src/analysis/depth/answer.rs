@@ -14,6 +14,7 @@ use super::subject::{Subject, subjects};
 use crate::Result;
 
 mod lacks;
+mod published;
 mod results;
 mod tables;
 
@@ -38,6 +39,7 @@ pub(super) fn run(input: &Input, options: &Options) -> Result<Answer> {
     answer.warnings.extend(found.iter().flat_map(lacks::of_model));
     answer.reading = found.iter().map(|found| reading(found, &agreements)).collect::<Vec<_>>().join("; ") + ".";
     compare(&found, &agreements, options, &mut answer);
+    answer.tables.extend(published::table(&found));
     for (place, found) in found.iter().enumerate() {
         answer.tables.extend(tables::of(found));
         answer.figures.extend(pictures(found, options));

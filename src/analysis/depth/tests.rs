@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::super::evidence::{Evidence, Look, Probes};
 use super::super::golden::{assert_close, numbers};
-use super::super::{Answer, Cohort, Figure, Input, ModelScores, Options, ScoreRuns, UNSEEN};
+use super::super::{Answer, Cell, Cohort, Figure, Input, ModelScores, Options, ScoreRuns, UNSEEN};
 use super::bounds::{bands, beyond, bin, pearson, slope};
 use super::corners::{CORNERS, nearest};
 use super::*;
@@ -406,6 +406,31 @@ fn what_makes_the_bounds_is_said_where_they_are_drawn() {
         "{}",
         table.title
     );
+}
+
+#[test]
+fn published_numbers_stand_beside_ours_where_there_are_any() {
+    let beside = |answer: &Answer| answer.tables.iter().find(|table| table.title.contains("Baldock")).cloned();
+    let answer = answered(&both(true), Some(&Left::default()));
+    let table = beside(&answer).unwrap();
+    assert_eq!(table.columns[3..], ["published", "ours: held", "ours: all"].map(String::from));
+    let row = |quantity: &str| table.rows.iter().find(|row| row[0].shown().starts_with(quantity)).unwrap().clone();
+    let margins = answer.results[1]["margins"].as_array().unwrap();
+    let of = |name: &str, key: &str| {
+        let is = |one: &&Value| one["margin"] == name && one["role"] == "test";
+        Cell::Number(margins.iter().find(is).unwrap()[key].as_f64().unwrap())
+    };
+    assert_eq!(
+        row("ln input margin")[3..],
+        [Cell::Text("-0.69".into()), row("ln input margin")[4].clone(), of("input_margin", "pearson")]
+    );
+    assert_eq!(row("mean output margin")[5], of("output_margin", "mean"));
+    let middle = &answer.results[0]["middle_probe"];
+    assert_eq!(row("layer 4's")[4], Cell::Number(middle["probe_accuracy"].as_f64().unwrap()));
+    assert_eq!(row("the network right")[4], Cell::Number(middle["network_accuracy"].as_f64().unwrap()));
+    assert_eq!(row("layer 4's")[5].shown(), "·", "nothing is held out there");
+    let trained: Vec<ModelScores> = models("all", true).into_iter().filter(|model| model.role == "train").collect();
+    assert!(beside(&answered(&trained, None)).is_none());
 }
 
 #[test]
