@@ -159,7 +159,9 @@ impl ScoreSpec {
     /// Every setting that has an effect, with its value: the score's own, and the study's for the fine-tuning.
     fn in_force(&self, timetable: &Timetable) -> serde_json::Map<String, serde_json::Value> {
         let mut settings = self.settings.to_json();
-        (self.kind.unused)(&self.settings).iter().for_each(|unused| drop(settings.remove(*unused)));
+        for unused in (self.kind.unused)(&self.settings) {
+            settings.remove(*unused);
+        }
         if let Some(Retrain { fraction, epochs, lr }) = self.retrain
             && self.needs(timetable).iter().any(|need| need.pass == Pass::RetrainedLogits)
         {

@@ -343,7 +343,7 @@ mod tests {
             let summary = of(("both", held_out), &views, &Ensembles::default(), &column, &examples);
             let believed: Vec<_> = summary.believed.iter().map(|b| b.map(|b| (b.class, b.of))).collect();
             (
-                summary.scores[0].mean.iter().map(|mean| mean.to_string()).collect::<Vec<_>>(),
+                summary.scores[0].mean.iter().map(ToString::to_string).collect::<Vec<_>>(),
                 summary.scores[0].counts.clone(),
                 believed,
             )
