@@ -78,8 +78,9 @@ fn draw_picture(app: &App, view: &mut View, buf: &mut Buffer, area: Rect, exampl
         return area;
     }
     // Scores keep their rows; on a low screen the picture has nearly all.
+    let below_it = (app.session.scores.len() as u16).saturating_add(6).max(14);
     let rows = if area.height >= 20 {
-        area.height.saturating_sub(14).max(area.height / 3).min(20)
+        area.height.saturating_sub(below_it).max(area.height / 3).min(20)
     } else {
         area.height.saturating_sub(2).max(1)
     };
