@@ -182,7 +182,10 @@ fn fewer(part: &Part) -> String {
     match (fewer.len(), counts().min(), counts().max()) {
         (NAMED.., Some(least), Some(most)) if least == most => format!("; most scores over {most} of them"),
         (NAMED.., Some(least), Some(most)) => format!("; most scores over {least} to {most} of them"),
-        _ => fewer.iter().map(|one| format!("; {}: {} examples", one.ranking.name, one.examples)).collect(),
+        _ => {
+            let named = fewer.iter().map(|one| format!("; {}: {} examples", one.ranking.name, one.examples));
+            named.collect::<Vec<_>>().concat()
+        }
     }
 }
 
