@@ -44,7 +44,8 @@ fn crew_on_a_device_with_room_for(room: usize, jobs: usize) -> (Vec<State>, Vec<
         inside.fetch_sub(1, Ordering::SeqCst);
         outcome
     });
-    let crew = Crew::start(context, jobs, trainer).unwrap();
+    // Who finds no room alone waits for minutes in a real study.
+    let crew = Crew::patient(context, jobs, trainer, &[Duration::from_millis(20)]).unwrap();
     let mut lines = Vec::new();
     for event in &events {
         match event {
