@@ -228,10 +228,9 @@ pub struct Study<'a> {
     pub ensembles: &'a Ensembles,
 }
 
-/// Whether a replicate counts among the runs of a model: finished, and every loss was finite.
+/// Whether a replicate counts among the runs of a model.
 fn counts(view: &ReplicateView, model: &str) -> bool {
-    let progress = &view.progress;
-    progress.id.label == model && progress.state == State::Finished && !progress.non_finite
+    view.progress.id.label == model && view.progress.counts()
 }
 
 /// The runs of a model that count: finished, and every loss was finite.

@@ -41,11 +41,6 @@ impl<T: Clone> Memory<T> {
         self.0.contains_key(key)
     }
 
-    /// The part of a key, if it was made.
-    pub(super) fn known(&self, key: &[String; 3]) -> Option<T> {
-        self.0.get(key).cloned()
-    }
-
     /// The part of a key; made where it is not known.
     pub(super) fn get(&mut self, key: [String; 3], make: impl FnOnce() -> T) -> T {
         self.0.entry(key).or_insert_with(make).clone()

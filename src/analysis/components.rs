@@ -167,23 +167,23 @@ fn run(input: &Input, options: &Options) -> Result<Answer> {
 struct Kept {
     means: Memory<Prepared>,
     steadiness: Memory<Option<Comparisons>>,
-    /// Whether the last answer was quick and left a steadiness out.
-    unfinished: bool,
 }
 
 impl Again for Kept {
     fn answer(&mut self, input: &Input, options: &Options) -> Result<Answer> {
-        let mut decomposed = Vec::new();
-        self.unfinished = false;
+        let (mut decomposed, mut unfinished) = (Vec::new(), false);
         for model in input.models.iter().filter(|model| model.role == options.role) {
-            decomposed.push(self.decompose(model, options)?);
+            let (of, is_whole) = self.decompose(model, options)?;
+            decomposed.push(of);
+            unfinished |= !is_whole;
         }
-        Ok(Answer { unfinished: self.unfinished, ..answer(&decomposed, options) })
+        Ok(Answer { unfinished, ..answer(&decomposed, options) })
     }
 }
 
 impl Kept {
-    fn decompose(&mut self, model: &ModelScores, options: &Options) -> Result<Decomposed> {
+    /// The components, and whether their steadiness was not left out for the sake of a quick answer.
+    fn decompose(&mut self, model: &ModelScores, options: &Options) -> Result<(Decomposed, bool)> {
         let places = select::scores(model, &options.scores)?;
         let mut of = self.means.look(key(model, ""), || Prepared::new(model)).decompose(&places);
         let used: Vec<usize> = places
@@ -191,15 +191,11 @@ impl Kept {
             .filter(|place| model.scores.get(*place).is_some_and(|score| of.scores.contains(&score.name)))
             .collect();
         let key = key(model, &format!("{} {:?} {}", of.scores.join("\n"), options.draws, options.seed));
-        of.steadiness = match self.steadiness.known(&key) {
-            Some(known) => known,
-            None if options.quick => {
-                self.unfinished = true;
-                None
-            }
-            None => self.steadiness.get(key, || steadiness(model, &used, options)),
-        };
-        Ok(of)
+        if options.quick && !self.steadiness.has(&key) {
+            return Ok((of, false));
+        }
+        of.steadiness = self.steadiness.get(key, || steadiness(model, &used, options));
+        Ok((of, true))
     }
 }
 

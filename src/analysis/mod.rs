@@ -104,6 +104,19 @@ pub struct Input<'a> {
     pub evidence: Option<&'a dyn Evidence>,
 }
 
+impl<'a> Input<'a> {
+    /// The labels of the models, each once: a model stands there once for every role.
+    pub fn labels(&self) -> Vec<&'a str> {
+        let mut labels: Vec<&str> = Vec::new();
+        for model in self.models {
+            if !labels.contains(&model.model.as_str()) {
+                labels.push(&model.model);
+            }
+        }
+        labels
+    }
+}
+
 /// What a user may choose.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Options {

@@ -203,13 +203,7 @@ fn batch_pairs(input: &Input, options: &Options) -> Result<Vec<BatchPair>> {
 }
 
 fn run(input: &Input, options: &Options) -> Result<Answer> {
-    let mut labels: Vec<&str> = Vec::new();
-    for model in input.models {
-        if !labels.contains(&model.model.as_str()) {
-            labels.push(&model.model);
-        }
-    }
-    let models = labels.into_iter().map(|label| of_model(input, label, options)).collect::<Result<Vec<_>>>()?;
+    let models = input.labels().into_iter().map(|label| of_model(input, label, options)).collect::<Result<Vec<_>>>()?;
     Ok(answer::answer(&models, &batch_pairs(input, options)?))
 }
 

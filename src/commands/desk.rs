@@ -4,20 +4,18 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::gather::{self, Gathered};
+use super::gather::Gathered;
 use crate::analysis::{Again, Analysis, Answer, Input, ModelScores, Options, Wants};
 use crate::data::{Examples, Role};
 use crate::results::Study;
+use crate::results::evidence::Source;
 use crate::store::folder::StudyFolder;
-use crate::store::record::State;
 use crate::study::{Plan, ReplicateId};
 use crate::train::board::{Board, ReplicateView};
 
 /// The questions of one workbench.
 pub struct Desk {
-    folder: StudyFolder,
-    plan: Arc<Plan>,
-    examples: Arc<Examples>,
+    source: Arc<Source>,
     board: Arc<Board>,
     kept: Mutex<Kept>,
 }
@@ -29,15 +27,15 @@ struct Kept {
     of: Vec<ReplicateId>,
     /// By the role that is asked for, and what else an analysis is given.
     gathered: HashMap<(String, Wants), Gathered>,
-    /// By analysis, role and model (all: empty).
-    again: HashMap<(&'static str, String, String), Box<dyn Again>>,
+    /// By analysis; each tells models and roles apart.
+    again: HashMap<&'static str, Box<dyn Again>>,
 }
 
 impl Desk {
     /// A desk for a study that is at hand.
-    pub fn new(folder: &StudyFolder, plan: &Arc<Plan>, examples: &Arc<Examples>, board: &Arc<Board>) -> Self {
-        let (folder, plan) = (folder.clone(), plan.clone());
-        Self { folder, plan, examples: examples.clone(), board: board.clone(), kept: Mutex::default() }
+    pub fn new(folder: &StudyFolder, plan: &Plan, examples: &Examples, board: &Arc<Board>) -> Self {
+        let source = Source { folder: folder.clone(), plan: plan.clone(), examples: examples.clone() };
+        Self { source: Arc::new(source), board: board.clone(), kept: Mutex::default() }
     }
 
     /// What an analysis says of one model, or of all where the label is empty; an error becomes its warning.
@@ -49,8 +47,8 @@ impl Desk {
         options: &Options,
     ) -> Answer {
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        let counts = |view: &&ReplicateView| view.progress.state == State::Finished && !view.progress.non_finite;
-        let of: Vec<ReplicateId> = views.iter().filter(counts).map(|view| view.progress.id.clone()).collect();
+        let counted = views.iter().map(|view| &view.progress).filter(|progress| progress.counts());
+        let of: Vec<ReplicateId> = counted.map(|progress| progress.id.clone()).collect();
         if kept.of != of {
             *kept = Kept { of, ..Kept::default() };
         }
@@ -63,9 +61,8 @@ impl Desk {
         let gathered = gathered.entry(key).or_insert_with(|| self.gather(analysis, views, &options.role));
         let input = gathered.of(label);
         let options = &chosen(&input, options);
-        let key = (analysis.name, options.role.clone(), label.to_owned());
         let answer = match analysis.again {
-            Some(new) => again.entry(key).or_insert_with(new).answer(&input, options),
+            Some(new) => again.entry(analysis.name).or_insert_with(new).answer(&input, options),
             None => (analysis.run)(&input, options),
         };
         let mut answer =
@@ -75,10 +72,9 @@ impl Desk {
     }
 
     fn gather(&self, analysis: &Analysis, views: &[ReplicateView], role: &str) -> Gathered {
-        let role = [Role::Train, Role::Val, Role::Test].into_iter().find(|known| known.name() == role);
+        let role = Role::ALL.into_iter().find(|known| known.name() == role).unwrap_or(Role::Train);
         let study = Study { views, ensembles: &self.board.ensembles() };
-        let role = role.unwrap_or(Role::Train);
-        gather::gather_all(study, &self.folder, &self.plan, &self.examples, analysis, role)
+        Gathered::at_hand(&self.source, study, role, analysis.wants)
     }
 }
 

@@ -17,9 +17,6 @@ use crate::train::board::ReplicateView;
 use crate::train::ensembles::Ensembles;
 use crate::{Error, Result};
 
-/// Every role, for analyses that look at all of them.
-const ROLES: [Role; 3] = [Role::Train, Role::Val, Role::Test];
-
 /// The models of all studies that are looked at.
 #[derive(Default)]
 pub(super) struct Gathered {
@@ -91,34 +88,44 @@ impl Gathered {
             return Err(Error::Usage(format!("--role val: {}: {reason}", dir.display())));
         }
         let name = plan.config.name.clone();
-        let study = Study { views: &views, ensembles: &ensembles };
-        let (reviews, problem) = reviews(&folder, self.wants);
-        self.warnings.extend(problem.into_iter().chain(failures(&views)));
-        let (mut models, mut replicates) =
-            gather(study, &plan, &examples, (self.wants, role), (&self.wanted, &reviews));
+        let source = Arc::new(Source { folder, plan, examples });
+        self.take(&source, Study { views: &views, ensembles: &ensembles }, role, beside.then_some(&name));
+        Ok(name)
+    }
+
+    /// Those of a study that is at hand; what is of one model stands together.
+    pub(super) fn at_hand(source: &Arc<Source>, study: Study<'_>, role: Role, wants: Wants) -> Self {
+        let mut gathered = Self { wants, ..Self::default() };
+        gathered.take(source, study, role, None);
+        let Self { models, replicates, .. } = &mut gathered;
+        models.sort_by_key(|model| replicates.iter().position(|other| other.model == model.model));
+        gathered
+    }
+
+    /// Takes the models of a study, and what lies beside them; their labels have the study's name in front where it stands
+    /// `beside` others.
+    fn take(&mut self, source: &Arc<Source>, study: Study<'_>, role: Role, beside: Option<&String>) {
+        let Source { folder, plan, examples } = &**source;
+        let known_as = |label: &str| beside.map_or_else(|| label.to_owned(), |name| format!("{name}/{label}"));
+        let (reviews, problem) = reviews(folder, self.wants);
+        self.warnings.extend(problem.into_iter().chain(failures(study.views)));
+        let (mut models, mut replicates) = gather(study, plan, examples, (self.wants, role), (&self.wanted, &reviews));
+        for model in &mut models {
+            model.model = known_as(&model.model);
+        }
         for model in &mut replicates {
-            model.parameters = parameters(&folder, &views, &model.model);
+            model.parameters = parameters(folder, study.views, &model.model);
+            model.model = known_as(&model.model);
         }
-        let own = plan.labels();
-        let mut left_out: Vec<_> = own.iter().flat_map(|label| results::left_out(&views, &plan, label)).collect();
-        if beside {
-            let labels = models.iter_mut().map(|model| &mut model.model);
-            let labels = labels.chain(left_out.iter_mut().map(|left_out| &mut left_out.model));
-            for label in labels.chain(replicates.iter_mut().map(|model| &mut model.model)) {
-                *label = beside_others(&name, label);
-            }
-        }
-        if self.wants.evidence {
-            let source = Arc::new(Source { folder, plan, examples });
-            for label in &own {
-                let known_as = if beside { beside_others(&name, label) } else { label.clone() };
-                self.evidence.get_or_insert_default().add(&known_as, &source, label);
+        for label in plan.labels() {
+            let left_out = results::left_out(study.views, plan, &label).into_iter();
+            self.left_out.extend(left_out.map(|one| LeftOut { model: known_as(&one.model), ..one }));
+            if self.wants.evidence {
+                self.evidence.get_or_insert_default().add(&known_as(&label), source, &label);
             }
         }
         self.models.append(&mut models);
         self.replicates.append(&mut replicates);
-        self.left_out.append(&mut left_out);
-        Ok(name)
     }
 
     /// Runs of the models that have no values of some imported scores, if those are looked at.
@@ -151,7 +158,7 @@ fn part<T>(all: &[T], holds: impl Fn(&T) -> bool) -> &[T] {
 
 /// The roles whose scores an analysis is given.
 fn roles(wants: Wants, asked: &Role) -> &[Role] {
-    if wants.all_roles { &ROLES } else { std::slice::from_ref(asked) }
+    if wants.all_roles { &Role::ALL } else { std::slice::from_ref(asked) }
 }
 
 /// People's verdicts, where the analysis has a use for them, or why they cannot be read.
@@ -173,11 +180,6 @@ fn reviews(folder: &StudyFolder, wants: Wants) -> (Vec<Reviewed>, Option<String>
 fn failures(views: &[ReplicateView]) -> impl Iterator<Item = String> {
     let failed = views.iter().map(|view| &view.progress).filter(|progress| progress.state == State::Failed);
     failed.map(|progress| format!("{} is left out: {}", progress.id, progress.reason.as_deref().unwrap_or("it failed")))
-}
-
-/// What a model of a further study is called.
-fn beside_others(study: &str, label: &str) -> String {
-    format!("{study}/{label}")
 }
 
 /// Every model's scores of the roles that an analysis wants, and how its replicates went; what is asked for by name is there, with values or without.
@@ -240,7 +242,7 @@ fn counts(views: &[ReplicateView], plan: &Plan, label: &str) -> Replicates {
     let planned = planned.filter(|_| !plan.is_imported(label));
     let progress: Vec<_> = views.iter().map(|view| &view.progress).filter(|one| one.id.label == label).collect();
     let in_state = |state| progress.iter().filter(|one| one.state == state).count();
-    let counted = || progress.iter().filter(|one| one.state == State::Finished && !one.non_finite);
+    let counted = || progress.iter().filter(|one| one.counts());
     Replicates {
         model: label.to_owned(),
         network: planned.map_or_else(String::new, |planned| planned.model.clone()),
@@ -256,30 +258,4 @@ fn counts(views: &[ReplicateView], plan: &Plan, label: &str) -> Replicates {
         train_accuracy: counted().filter_map(|one| one.train_accuracy).collect(),
         test_accuracy: counted().filter_map(|one| one.test_accuracy).collect(),
     }
-}
-
-/// The scores of all models of a study that is at hand, for the examples of a role.
-pub(super) fn gather_all(
-    study: Study<'_>,
-    folder: &StudyFolder,
-    plan: &Plan,
-    examples: &Examples,
-    analysis: &Analysis,
-    role: Role,
-) -> Gathered {
-    let (reviews, problem) = reviews(folder, analysis.wants);
-    let (mut models, mut replicates) = gather(study, plan, examples, (analysis.wants, role), (&[], &reviews));
-    // What is of one model stands together.
-    models.sort_by_key(|model| replicates.iter().position(|other| other.model == model.model));
-    for model in &mut replicates {
-        model.parameters = parameters(folder, study.views, &model.model);
-    }
-    let evidence = analysis.wants.evidence.then(|| {
-        let source = Arc::new(Source { folder: folder.clone(), plan: plan.clone(), examples: examples.clone() });
-        let mut evidence = FolderEvidence::default();
-        plan.labels().iter().for_each(|label| evidence.add(label, &source, label));
-        evidence
-    });
-    let warnings = problem.into_iter().chain(failures(study.views)).collect();
-    Gathered { models, replicates, warnings, evidence, ..Gathered::default() }
 }

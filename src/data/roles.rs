@@ -19,6 +19,9 @@ pub enum Role {
 }
 
 impl Role {
+    /// All of them, in the order of their bytes.
+    pub const ALL: [Self; 3] = [Self::Train, Self::Val, Self::Test];
+
     /// The role of a name: `train`, `val` or `test`.
     pub fn name(self) -> &'static str {
         match self {
@@ -30,7 +33,7 @@ impl Role {
 
     /// The role that a byte of `roles.npy` stands for.
     pub fn from_byte(byte: u8) -> Option<Self> {
-        [Self::Train, Self::Val, Self::Test].get(usize::from(byte)).copied()
+        Self::ALL.get(usize::from(byte)).copied()
     }
 }
 

@@ -94,6 +94,11 @@ impl Progress {
         !self.elsewhere && (self.state == State::Running || parked)
     }
 
+    /// Whether it counts among the runs of its model: finished, and every loss was finite.
+    pub fn counts(&self) -> bool {
+        self.state == State::Finished && !self.non_finite
+    }
+
     /// Takes over what a replicate's record says.
     pub fn follow(&mut self, record: &ReplicateRecord) {
         self.device.clone_from(&record.device);

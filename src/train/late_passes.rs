@@ -6,20 +6,15 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Instant;
 
 use super::added_scores::{replay, store};
 use super::events::Event;
 use super::learner::{Learner, LearnerState};
-use super::moments::Moments;
-use super::passes::Buffers;
-use super::pulse::Pulse;
 use super::replicate::{Context, Life, Outcome, Run, Stop};
 use super::score_passes;
 use super::steer::Steer;
-use crate::data::{self, Role};
 use crate::nn::{Entry, Kernels, Layout};
-use crate::scores::{ScoreSpec, Sizes};
+use crate::scores::ScoreSpec;
 use crate::store::lock::ReplicateLock;
 use crate::store::record::{ReplicateRecord, State};
 use crate::store::replicate::{ReplicateDir, StoredScore};
@@ -102,28 +97,12 @@ fn open<'a, K: Kernels>(
     let mut learner = Learner::new(kernels, &model, dataset.shape, dataset.classes())?;
     check_backend(context, &dir, &record, &learner.backend_id())?;
     restore(&mut learner, &dir, &record)?;
-    let roles = plan.roles(dataset.train, dataset.test());
-    let (timetable, classes) = (plan.timetable, dataset.classes());
-    let sizes = Sizes { roles: roles.clone(), observed: record.observed, classes, timetable };
-    let mut observers: Vec<_> = context.plan.scores.iter().map(|spec| spec.observer(&sizes)).collect();
     let missing = || Error::file(dir.path(), "has no observations; delete the folder to train it again");
     let observations = dir.open_observations()?.ok_or_else(missing)?;
-    let rows = timetable.rows_after(record.epochs_done);
-    replay(&mut observers, &dir, &observations, rows, &dataset.labels)?;
-    let trained = data::roles::positions(&roles, Role::Train);
-    let pulse = Pulse::new(plan.recipe.batch_size.of(trained.len()).min(trained.len()));
-    Ok(Run {
-        life: Life { context, plan, steer, dir, record, pulse },
-        observers,
-        buffers: Buffers::default(),
-        moments: Moments::default(),
-        roles,
-        trained,
-        committed: Instant::now(),
-        learner,
-        lock,
-        observations,
-    })
+    let rows = plan.timetable.rows_after(record.epochs_done);
+    let mut run = Run::new((context, plan, steer), (dir, lock, record), learner, observations);
+    replay(&mut run.observers, &run.life.dir, &run.observations, rows, &dataset.labels)?;
+    Ok(run)
 }
 
 /// Other arithmetic gives other bits: that is refused unless forced, and then recorded.

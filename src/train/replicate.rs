@@ -223,17 +223,32 @@ impl<'a, K: Kernels> Run<'a, K> {
         let model = crate::models::parse(&plan.model).map_err(Error::Usage)?;
         let learner = Learner::new(kernels, &model, dataset.shape, dataset.classes())?;
         let observed = observed(plan, dataset);
-        let (timetable, classes) = (&plan.timetable, dataset.classes());
-        let roles = plan.roles(dataset.train, dataset.test());
-        dir.write_roles(&roles)?;
-        let trained = data::roles::positions(&roles, Role::Train);
-        let sizes = Sizes { roles: roles.clone(), observed, classes, timetable: *timetable };
+        dir.write_roles(&plan.roles(dataset.train, dataset.test()))?;
         // Rows that a checkpoint counts on must not be made up of zeros.
         let rows_are_there = dir.open_observations()?.is_some();
-        let observations = dir.create_observations(timetable.rows as usize, observed, classes)?;
+        let observations = dir.create_observations(plan.timetable.rows as usize, observed, dataset.classes())?;
         let record = record_of(plan, &learner, observed, &backend_id);
+        let mut run = Self::new((context, plan, steer), (dir, lock, record), learner, observations);
+        commit::restore(&mut run, rows_are_there)?;
+        run.publish_restored()?;
+        run.life.announce(State::Running, None)?;
+        Ok(run)
+    }
+
+    /// A run as it is before anything was done or restored: fresh observers of the plan's scores.
+    pub fn new(
+        (context, plan, steer): (&'a Context, &'a ReplicatePlan, &'a Steer),
+        (dir, lock, record): (ReplicateDir, ReplicateLock, ReplicateRecord),
+        learner: Learner<K>,
+        observations: Observations,
+    ) -> Self {
+        let dataset = &*context.dataset;
+        let roles = plan.roles(dataset.train, dataset.test());
+        let trained = data::roles::positions(&roles, Role::Train);
+        let (observed, classes, timetable) = (record.observed, dataset.classes(), plan.timetable);
+        let sizes = Sizes { roles: roles.clone(), observed, classes, timetable };
         let pulse = Pulse::new(plan.recipe.batch_size.of(trained.len()).min(trained.len()));
-        let mut run = Self {
+        Self {
             life: Life { context, plan, steer, dir, record, pulse },
             observers: context.plan.scores.iter().map(|spec| spec.observer(&sizes)).collect(),
             buffers: Buffers::default(),
@@ -244,11 +259,7 @@ impl<'a, K: Kernels> Run<'a, K> {
             learner,
             lock,
             observations,
-        };
-        commit::restore(&mut run, rows_are_there)?;
-        run.publish_restored()?;
-        run.life.announce(State::Running, None)?;
-        Ok(run)
+        }
     }
 
     fn train_to_end(&mut self) -> Result<(), Stop> {

@@ -138,6 +138,16 @@ pub fn whole_words(text: &str, width: usize) -> String {
     room.get(..end).unwrap_or_default().to_owned()
 }
 
+/// As [`wrap`], on so many lines at most: what has no room is cut in the last.
+pub fn wrap_to(text: &str, width: usize, lines: usize) -> Vec<String> {
+    let mut wrapped = wrap(text, width);
+    if wrapped.len() > lines {
+        let rest = wrapped.split_off(lines.saturating_sub(1)).join(" ");
+        wrapped.push(fit(&rest, width));
+    }
+    wrapped
+}
+
 /// The text in lines of at most `width` columns, broken between words.
 pub fn wrap(text: &str, width: usize) -> Vec<String> {
     let mut lines = vec![String::new()];

@@ -113,13 +113,7 @@ impl<'a> Subject<'a> {
 /// The models that have depths, in their order, and what is missing of others.
 pub(super) fn subjects<'a>(input: &Input<'a>, options: &Options) -> Result<(Vec<Subject<'a>>, Vec<String>)> {
     let (mut subjects, mut warnings) = (Vec::new(), Vec::new());
-    let mut labels: Vec<&str> = Vec::new();
-    for model in input.models {
-        if !labels.contains(&model.model.as_str()) {
-            labels.push(&model.model);
-        }
-    }
-    for label in labels {
+    for label in input.labels() {
         let of_label: Vec<&ModelScores> = input.models.iter().filter(|model| model.model == label).collect();
         match subject(input, &of_label, options, &mut warnings)? {
             Some(subject) => subjects.push(subject),

@@ -55,7 +55,7 @@ impl App {
     /// The roles that examples of this study have.
     pub(super) fn roles(&self) -> Vec<Role> {
         let has = |role: &Role| self.views.iter().any(|view| view.roles.contains(role));
-        [Role::Train, Role::Val, Role::Test].into_iter().filter(|role| *role == Role::Train || has(role)).collect()
+        Role::ALL.into_iter().filter(|role| *role == Role::Train || has(role)).collect()
     }
 
     /// On the table of examples, training and test examples stand beside each other: what turns is held out or not.

@@ -15,7 +15,7 @@ use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 
 use crate::analysis::{self, Analysis, Answer, Figure, Options};
-use crate::store::record::State;
+use crate::train::board::Progress;
 use crate::tui::app::App;
 use crate::tui::format;
 use crate::tui::screen::{Target, View, first_end};
@@ -82,10 +82,8 @@ impl App {
     /// What an analysis is asked of, and the finished replicates that it would have.
     pub(in crate::tui) fn asked_of(&self, analysis: &Analysis) -> (String, usize) {
         let model = if analysis.compares { String::new() } else { self.model_name().unwrap_or_default().to_owned() };
-        let counts = |label: &str| model.is_empty() || label == model;
-        let finished = self.views.iter().filter(|view| {
-            view.progress.state == State::Finished && !view.progress.non_finite && counts(&view.progress.id.label)
-        });
+        let of_model = |progress: &Progress| model.is_empty() || progress.id.label == model;
+        let finished = self.views.iter().filter(|view| view.progress.counts() && of_model(&view.progress));
         let finished = finished.count();
         (model, finished)
     }

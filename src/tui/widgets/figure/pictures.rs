@@ -40,12 +40,7 @@ pub fn draw(app: &App, view: &mut View, buf: &mut Buffer, area: Rect, rows: &[(S
 
 /// The id and the caption, on two lines where one is too narrow.
 fn caption(one: &Picture, width: u16) -> Vec<String> {
-    let mut lines = format::wrap(&format!("#{} {}", one.example, one.caption), width.into());
-    if lines.len() > 2 {
-        let rest = lines.split_off(1).join(" ");
-        lines.push(format::fit(&rest, width.into()));
-    }
-    lines
+    format::wrap_to(&format!("#{} {}", one.example, one.caption), width.into(), 2)
 }
 
 fn draw_one(app: &App, view: &mut View, buf: &mut Buffer, area: Rect, (one, lines): (&Picture, u16), selected: bool) {
