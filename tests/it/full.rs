@@ -144,10 +144,14 @@ fn a_disk_that_fills_up_stops_the_study_and_loses_no_finished_replicate() {
 
 #[test]
 fn a_disk_that_becomes_read_only_stops_the_study_and_loses_no_finished_replicate() {
-    // A file system with files open for writing cannot be made read-only by hand, but what lies over its folder can.
-    let (folder, bind) = ("'MOUNT/s/replicates'", "mount --bind");
-    let disturb = format!("{bind} {folder} {folder} && mount -o remount,ro,bind {folder} || exit 97");
-    stops_and_goes_on(&disturb, &format!("umount {folder}"), "Read-only file system");
+    // Files are open for writing at any moment, and what has such files cannot be made read-only. So a second view of
+    // the folder is made read-only where nobody writes, then laid over the folder at one stroke.
+    let (folder, view) = ("'MOUNT/s/replicates'", "'MOUNT/view'");
+    let disturb = format!(
+        "mkdir {view} && mount --bind {folder} {view} && mount -o remount,ro,bind {view} \
+         && mount --bind {view} {folder} || exit 97"
+    );
+    stops_and_goes_on(&disturb, &format!("umount {folder} {view}"), "Read-only file system");
 }
 
 #[test]
