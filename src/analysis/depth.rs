@@ -65,7 +65,7 @@ pub static ANALYSIS: Analysis = Analysis {
         ..Wants::SCORES
     },
     run: answer::run,
-    again: None,
+    again: Some(|| Box::new(answer::Kept::default())),
 };
 
 /// The score that is asked about.

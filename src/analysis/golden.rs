@@ -5,7 +5,7 @@ use std::sync::Arc;
 use ndarray::Array2;
 use serde_json::Value;
 
-use super::{Answer, Cohort, Input, ModelScores, Options, ScoreRuns};
+use super::{Analysis, Answer, Cohort, Input, ModelScores, Options, ScoreRuns};
 use crate::scores::Harder;
 
 pub(super) fn golden() -> Value {
@@ -61,11 +61,29 @@ pub(super) fn with_runs(model: &ModelScores, runs: usize) -> ModelScores {
     cut
 }
 
-pub(super) fn answer_of(analysis: &super::Analysis, models: &[ModelScores], options: &Options) -> Answer {
+pub(super) fn answer_of(analysis: &Analysis, models: &[ModelScores], options: &Options) -> Answer {
     (analysis.run)(&Input { models, replicates: &[], evidence: None }, options).unwrap()
 }
 
 pub(super) fn assert_close(ours: f64, theirs: f64, relative: f64, what: &str) {
     let same = (ours.is_nan() && theirs.is_nan()) || (ours - theirs).abs() <= relative * theirs.abs();
     assert!(same, "{what}: {ours}, the peer {theirs}");
+}
+
+/// Whatever was asked before, the answer is the one that is given afresh; and what is left out for somebody who waits is there
+/// as soon as it is known.
+pub(super) fn assert_kept_changes_no_answer(analysis: &Analysis, input: &Input, turns: &[Options]) {
+    let mut kept = analysis.again.unwrap()();
+    for options in turns {
+        let waits = Options { quick: true, ..options.clone() };
+        let first = kept.answer(input, &waits).unwrap();
+        let (known, afresh) = (kept.answer(input, options).unwrap(), (analysis.run)(input, options).unwrap());
+        let later = kept.answer(input, &waits).unwrap();
+        assert!(!known.unfinished && !afresh.unfinished && !later.unfinished, "{}", analysis.name);
+        for answer in [&known, &later].into_iter().chain((!first.unfinished).then_some(&first)) {
+            assert_eq!(answer.text(), afresh.text(), "{}", analysis.name);
+            assert_eq!(answer.results, afresh.results, "{}", analysis.name);
+            assert_eq!(format!("{:?}", answer.figures), format!("{:?}", afresh.figures), "{}", analysis.name);
+        }
+    }
 }

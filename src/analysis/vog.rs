@@ -24,7 +24,8 @@ mod figures;
 mod noise;
 mod steadiness;
 
-use super::{Analysis, Answer, Input, ModelScores, Options, ScoreRuns, Wants, select};
+use super::again::{Memory, key};
+use super::{Again, Analysis, Answer, Input, ModelScores, Options, ScoreRuns, Wants, select};
 use crate::{Error, Result};
 
 pub use classes::ClassMeans;
@@ -41,7 +42,7 @@ pub static ANALYSIS: Analysis = Analysis {
     takes: &[],
     wants: Wants { all_roles: true, scores: &["vog", "input_margin"], ..Wants::SCORES },
     run,
-    again: None,
+    again: Some(|| Box::new(Kept::default())),
 };
 
 /// What is known of one model.
@@ -103,40 +104,107 @@ fn distance(model: &ModelScores) -> Option<&ScoreRuns> {
     model.scores.iter().find(|score| select::base(&score.name) == "input_margin" && select::problem(score).is_none())
 }
 
-fn of_model(input: &Input, label: &str, options: &Options) -> Result<OfModel> {
-    let with_role = |role: &str| input.models.iter().find(|model| model.model == label && model.role == role);
-    let mut of = OfModel { model: label.to_owned(), ..OfModel::default() };
-    for model in [with_role("test"), with_role("train")].into_iter().flatten() {
-        of.runs = model.runs.len();
-        if of.runs == 0 {
-            continue;
-        }
-        let variants = variants(model, options)?;
-        if variants.is_empty() {
-            of.warnings.push(format!("{label}: the study has no score vog; `[scores] vog = {{}}` brings it"));
-            return Ok(of);
-        }
-        let (usable, empty): (Vec<&ScoreRuns>, Vec<&ScoreRuns>) =
-            variants.into_iter().partition(|variant| select::problem(variant).is_none());
-        let role = model.role;
-        of.warnings.extend(
-            empty.iter().map(|score| format!("{label}, {role}: `{}` has no values, or infinite ones", score.name)),
-        );
-        if role == "test" {
-            of.test_examples = model.examples();
-            of.classes.clone_from(&model.cohort.classes);
-            of.deciles = usable.iter().filter_map(|variant| Deciles::new(model, variant)).collect();
-            of.class_means = usable.iter().filter_map(|variant| ClassMeans::new(model, variant)).collect();
-        } else {
-            of.shuffled = usable.iter().filter_map(|variant| Shuffled::new(model, variant)).collect();
-        }
-        of.steadiness.extend(usable.iter().filter_map(|variant| Steadiness::new(model, variant)));
-        if let Some(distance) = distance(model) {
-            of.boundary.extend(usable.iter().filter_map(|variant| Agreement::new(model, variant, distance)));
+/// What one variant says of the examples of one role.
+#[derive(Debug, Clone)]
+struct OfVariant {
+    /// Why it cannot be looked at, if so.
+    problem: Option<String>,
+    deciles: Option<Deciles>,
+    class_means: Option<ClassMeans>,
+    shuffled: Option<Shuffled>,
+}
+
+impl OfVariant {
+    fn new(model: &ModelScores, variant: &ScoreRuns) -> Self {
+        let (label, role) = (&model.model, model.role);
+        let problem = select::problem(variant)
+            .map(|_| format!("{label}, {role}: `{}` has no values, or infinite ones", variant.name));
+        let (fine, is_test) = (problem.is_none(), role == "test");
+        Self {
+            problem,
+            deciles: (fine && is_test).then(|| Deciles::new(model, variant)).flatten(),
+            class_means: (fine && is_test).then(|| ClassMeans::new(model, variant)).flatten(),
+            shuffled: (fine && !is_test).then(|| Shuffled::new(model, variant)).flatten(),
         }
     }
-    of.warnings.extend(lacks(&of, with_role("test").is_some(), with_role("train").and_then(distance).is_some()));
-    Ok(of)
+}
+
+/// What compares the runs of one variant with each other, and with their distances to the boundary: it ranks every run.
+#[derive(Debug, Clone)]
+struct OfRuns {
+    steadiness: Option<Steadiness>,
+    boundary: Option<Agreement>,
+}
+
+impl OfRuns {
+    fn new(model: &ModelScores, variant: &ScoreRuns) -> Self {
+        let distance = distance(model);
+        Self {
+            steadiness: Steadiness::new(model, variant),
+            boundary: distance.and_then(|distance| Agreement::new(model, variant, distance)),
+        }
+    }
+}
+
+/// What was found of each variant.
+#[derive(Default)]
+struct Kept {
+    variants: Memory<OfVariant>,
+    runs: Memory<OfRuns>,
+    /// Spearman's correlation of two models' means.
+    pairs: Memory<f64>,
+}
+
+impl Kept {
+    /// What is known of a model, and whether nothing was left out for the sake of a quick answer.
+    fn of_model(&mut self, input: &Input, label: &str, options: &Options) -> Result<(OfModel, bool)> {
+        let with_role = |role: &str| input.models.iter().find(|model| model.model == label && model.role == role);
+        let (mut of, mut is_whole) = (OfModel { model: label.to_owned(), ..OfModel::default() }, true);
+        for model in [with_role("test"), with_role("train")].into_iter().flatten() {
+            of.runs = model.runs.len();
+            if of.runs == 0 {
+                continue;
+            }
+            let variants = variants(model, options)?;
+            if variants.is_empty() {
+                of.warnings.push(format!("{label}: the study has no score vog; `[scores] vog = {{}}` brings it"));
+                return Ok((of, is_whole));
+            }
+            if model.role == "test" {
+                of.test_examples = model.examples();
+                of.classes.clone_from(&model.cohort.classes);
+            }
+            is_whole &= self.add(&mut of, model, &variants, options);
+        }
+        of.warnings.extend(lacks(&of, with_role("test").is_some(), with_role("train").and_then(distance).is_some()));
+        Ok((of, is_whole))
+    }
+
+    /// Adds what the variants say of a role's examples; whether that is all.
+    fn add(&mut self, of: &mut OfModel, model: &ModelScores, variants: &[&ScoreRuns], options: &Options) -> bool {
+        let kept_as = |variant: &&ScoreRuns| key(model, &variant.name);
+        let found = self.variants.all(variants, kept_as, |variant| OfVariant::new(model, variant));
+        let usable: Vec<&ScoreRuns> = variants
+            .iter()
+            .zip(&found)
+            .filter(|(_, found)| found.problem.is_none())
+            .map(|(variant, _)| *variant)
+            .collect();
+        for found in found {
+            of.warnings.extend(found.problem);
+            of.deciles.extend(found.deciles);
+            of.class_means.extend(found.class_means);
+            of.shuffled.extend(found.shuffled);
+        }
+        if options.quick && !usable.iter().all(|variant| self.runs.has(&kept_as(variant))) {
+            return false;
+        }
+        for runs in self.runs.all(&usable, kept_as, |variant| OfRuns::new(model, variant)) {
+            of.steadiness.extend(runs.steadiness);
+            of.boundary.extend(runs.boundary);
+        }
+        true
+    }
 }
 
 /// What a model lacks for some clause, and what would bring it.
@@ -171,7 +239,7 @@ fn lacks(of: &OfModel, has_test: bool, has_distance: bool) -> Vec<String> {
 }
 
 /// Pairs of models whose batch sizes are known and differ, over the same examples.
-fn batch_pairs(input: &Input, options: &Options) -> Result<Vec<BatchPair>> {
+fn batch_pairs(known: &mut Memory<f64>, input: &Input, options: &Options) -> Result<Vec<BatchPair>> {
     let batch_size = |label: &str| {
         let known = input.replicates.iter().find(|replicates| replicates.model == label)?;
         Some((known.network.clone(), known.batch_size?))
@@ -188,7 +256,8 @@ fn batch_pairs(input: &Input, options: &Options) -> Result<Vec<BatchPair>> {
             let (ours, theirs) = (variants(a, options)?, variants(b, options)?);
             let same = ours.iter().filter_map(|x| Some((*x, *theirs.iter().find(|y| y.name == x.name)?)));
             pairs.extend(same.filter_map(|(x, y)| {
-                let spearman = steadiness::between_means(x, y);
+                let key = [format!("{}\n{}", a.model, b.model), a.role.to_owned(), x.name.clone()];
+                let spearman = known.get(key, || steadiness::between_means(x, y));
                 (!spearman.is_nan()).then(|| BatchPair {
                     models: [a.model.clone(), b.model.clone()],
                     batch_size: [*size, *other_size],
@@ -203,8 +272,20 @@ fn batch_pairs(input: &Input, options: &Options) -> Result<Vec<BatchPair>> {
 }
 
 fn run(input: &Input, options: &Options) -> Result<Answer> {
-    let models = input.labels().into_iter().map(|label| of_model(input, label, options)).collect::<Result<Vec<_>>>()?;
-    Ok(answer::answer(&models, &batch_pairs(input, options)?))
+    Kept::default().answer(input, options)
+}
+
+impl Again for Kept {
+    fn answer(&mut self, input: &Input, options: &Options) -> Result<Answer> {
+        let (mut models, mut unfinished) = (Vec::new(), false);
+        for label in input.labels() {
+            let (of, is_whole) = self.of_model(input, label, options)?;
+            models.push(of);
+            unfinished |= !is_whole;
+        }
+        let pairs = batch_pairs(&mut self.pairs, input, options)?;
+        Ok(Answer { unfinished, ..answer::answer(&models, &pairs) })
+    }
 }
 
 #[cfg(test)]

@@ -25,7 +25,7 @@ pub struct Desk {
 struct Kept {
     /// The runs.
     of: Vec<ReplicateId>,
-    /// By the role that is asked for, and what else an analysis is given.
+    /// By the role that is asked for (empty: all of them), and what else an analysis is given.
     gathered: HashMap<(String, Wants), Gathered>,
     /// By analysis; each tells models and roles apart.
     again: HashMap<&'static str, Box<dyn Again>>,
@@ -53,12 +53,10 @@ impl Desk {
             *kept = Kept { of, ..Kept::default() };
         }
         let Kept { gathered, again, .. } = &mut *kept;
-        let key = (options.role.clone(), analysis.wants);
-        if analysis.wants.verdicts {
-            // People say more while the runs stay the same.
-            gathered.remove(&key);
-        }
+        let role = if analysis.wants.all_roles { "" } else { &options.role };
+        let key = (role.to_owned(), analysis.wants);
         let gathered = gathered.entry(key).or_insert_with(|| self.gather(analysis, views, &options.role));
+        gathered.hear(&self.source.folder);
         let input = gathered.of(label);
         let options = &chosen(&input, options);
         let answer = match analysis.again {
@@ -67,7 +65,7 @@ impl Desk {
         };
         let mut answer =
             answer.unwrap_or_else(|error| Answer { warnings: vec![error.to_string()], ..Answer::default() });
-        answer.warnings.extend_from_slice(gathered.warnings());
+        answer.warnings.extend(gathered.warnings().cloned());
         answer
     }
 

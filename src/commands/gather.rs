@@ -28,8 +28,10 @@ pub(super) struct Gathered {
     wanted: Vec<String>,
     /// What the analysis looks at.
     wants: Wants,
-    /// What could not be read.
+    /// What could not be read, verdicts aside.
     warnings: Vec<String>,
+    /// Why people's verdicts cannot be read.
+    unread: Option<String>,
     /// What the runs left beside their scores, where the analysis is given it.
     evidence: Option<FolderEvidence>,
 }
@@ -55,7 +57,7 @@ impl Gathered {
     pub(super) fn answer(&self, analysis: &Analysis, options: &Options) -> Result<Answer> {
         let mut answer = (analysis.run)(&self.of(""), options)?;
         answer.warnings.extend(self.left_out());
-        answer.warnings.extend(self.warnings.iter().cloned());
+        answer.warnings.extend(self.warnings().cloned());
         Ok(answer)
     }
 
@@ -73,8 +75,17 @@ impl Gathered {
     }
 
     /// What could not be read.
-    pub(super) fn warnings(&self) -> &[String] {
-        &self.warnings
+    pub(super) fn warnings(&self) -> impl Iterator<Item = &String> {
+        self.warnings.iter().chain(&self.unread)
+    }
+
+    /// Reads again what people say of a study's examples: it changes while the runs stay the same.
+    pub(super) fn hear(&mut self, folder: &StudyFolder) {
+        let (reviews, unread) = reviews(folder, self.wants);
+        self.unread = unread;
+        for model in self.models.iter_mut().filter(|model| model.cohort.reviews != reviews) {
+            Arc::make_mut(&mut model.cohort).reviews.clone_from(&reviews);
+        }
     }
 
     /// Adds a study's models, `beside` others with its name in front of theirs; gives the study's name.
@@ -107,8 +118,9 @@ impl Gathered {
     fn take(&mut self, source: &Arc<Source>, study: Study<'_>, role: Role, beside: Option<&String>) {
         let Source { folder, plan, examples } = &**source;
         let known_as = |label: &str| beside.map_or_else(|| label.to_owned(), |name| format!("{name}/{label}"));
-        let (reviews, problem) = reviews(folder, self.wants);
-        self.warnings.extend(problem.into_iter().chain(failures(study.views)));
+        let (reviews, unread) = reviews(folder, self.wants);
+        self.unread = self.unread.take().or(unread);
+        self.warnings.extend(failures(study.views));
         let (mut models, mut replicates) = gather(study, plan, examples, (self.wants, role), (&self.wanted, &reviews));
         for model in &mut models {
             model.model = known_as(&model.model);

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
+use super::found::{Detection, HALVES, counts_to_look_at, draws};
 use super::review::{self, Review};
 use super::verdicts::Verdicts;
-use super::{DRAWS, Detection, Ordered, counts_to_look_at};
 use crate::analysis::figure::{BEHIND, Bar, Curve, Line, Picture};
 use crate::analysis::json::insert;
 use crate::analysis::table::significant;
@@ -30,8 +30,18 @@ pub(super) struct Part<'a> {
 }
 
 impl Part<'_> {
-    fn draws(options: &Options) -> usize {
-        options.draws.unwrap_or(DRAWS)
+    /// Whether something is still to be drawn.
+    pub(super) fn is_unfinished(&self) -> bool {
+        self.found.iter().any(|one| one.sure.is_none())
+            || self.review.as_ref().is_some_and(|list| list.ranked.draws == 0)
+    }
+
+    /// Over what the intervals of the rankings are.
+    fn drawn(&self, options: &Options) -> String {
+        if self.found.iter().any(|one| one.sure.is_none()) {
+            return "intervals are being drawn".to_owned();
+        }
+        format!("90 % over {} draws of them, seed {}", draws(options), options.seed)
     }
 
     fn changed(&self) -> usize {
@@ -46,7 +56,7 @@ pub(super) fn answer(parts: &[Part], options: &Options) -> Answer {
     for part in parts {
         answer.warnings.extend(part.warnings.iter().cloned());
         answer.warnings.extend(lacks(part));
-        let Some(review) = part.review.as_ref().filter(|review| !review.rows.is_empty()) else { continue };
+        let Some(review) = part.review.as_ref().filter(|review| !review.ranked.rows.is_empty()) else { continue };
         readings.push(reading(part, review));
         let mut result = json!({
             "model": part.model.model, "role": options.role, "runs": part.model.runs.len(),
@@ -79,7 +89,7 @@ pub(super) fn answer(parts: &[Part], options: &Options) -> Answer {
 /// What is missing, and what would bring it.
 fn lacks(part: &Part) -> Vec<String> {
     let model = &part.model.model;
-    let Some(review) = part.review.as_ref().filter(|review| !review.rows.is_empty()) else {
+    let Some(review) = part.review.as_ref().filter(|review| !review.ranked.rows.is_empty()) else {
         return vec![format!("{model}: no finished run with a score for these examples; an audit needs 1")];
     };
     let mut lacks = Vec::new();
@@ -96,7 +106,7 @@ fn lacks(part: &Part) -> Vec<String> {
     if part.model.predicted.is_empty() {
         lacks.push(format!("{model}: without final networks nothing is known of the believed class"));
     }
-    if !review.corners {
+    if review.corners.is_none() {
         lacks.push(format!(
             "{model}: corner types are left out: they need the score prediction_depth with [data] holdout, for depths in both roles"
         ));
@@ -127,21 +137,25 @@ fn reading(part: &Part, review: &Review) -> String {
         (reviewed, _) => format!("; {reviewed} examples have a verdict"),
     };
     let Some(best) = part.found.first() else {
-        let first = review.rows.first().map_or(0, |row| part.model.cohort.id(row.column));
+        let first = review.ranked.rows.first().map_or(0, |row| part.model.cohort.id(row.column));
         let doubted = |row: &&review::Row| {
             let label = part.model.cohort.labels.get(row.column);
-            row.believed.is_some_and(|(class, ..)| label.is_some_and(|label| *label != class))
+            review.believed(row.column).is_some_and(|(class, ..)| label.is_some_and(|label| *label != class))
         };
         // Without labels and classes of final networks, nothing is known of doubt.
-        let known = !part.model.cohort.labels.is_empty() && review.rows.iter().any(|row| row.believed.is_some());
+        let known = !part.model.cohort.labels.is_empty()
+            && review.ranked.rows.iter().any(|row| review.believed(row.column).is_some());
         let doubted = known.then(|| {
-            let (doubted, of) = (review.rows.iter().filter(doubted).count(), review.rows.len());
+            let (doubted, of) = (review.ranked.rows.iter().filter(doubted).count(), review.ranked.rows.len());
             format!("; of {of} examples most runs see another class than the label in {doubted}")
         });
         let doubted = doubted.unwrap_or_default();
-        return format!("{model}: review first #{first}, the hardest by {}{doubted}{said}", review.score);
+        return format!("{model}: review first #{first}, the hardest by {}{doubted}{said}", review.ranked.score);
     };
-    let [low, high] = [best.intervals[0].0, best.intervals[0].1].map(significant);
+    let sure = match best.interval(0) {
+        (low, high) if low.is_nan() || high.is_nan() => String::new(),
+        (low, high) => format!(" ({} to {})", significant(low), significant(high)),
+    };
     let below: Vec<String> = part
         .found
         .iter()
@@ -164,7 +178,7 @@ fn reading(part: &Part, review: &Review) -> String {
         ),
     };
     format!(
-        "{model}: {} of {} labels were changed; {} finds them best, AUROC {} ({low} to {high}){over}, {} of the first {} are changed (chance {}){below}{said}",
+        "{model}: {} of {} labels were changed; {} finds them best, AUROC {}{sure}{over}, {} of the first {} are changed (chance {}){below}{said}",
         part.changed(),
         part.changed.len(),
         best.ranking.name,
@@ -201,11 +215,14 @@ fn table(part: &Part, options: &Options) -> Table {
     let rest =
         ["halves differ", "halves rho", "examples", "positives", "chance", "k", "best other there"].map(String::from);
     let row = |one: &Detection| {
-        let (differ, rho) = one.ranking.halves.unwrap_or((f64::NAN, f64::NAN));
+        let (differ, rho) = one.sure.and_then(|sure| sure.halves).unwrap_or((f64::NAN, f64::NAN));
         let other =
             one.same.as_ref().map_or_else(String::new, |(name, auroc)| format!("{name} {}", significant(*auroc)));
         let found = [one.found.auroc, one.found.average_precision, one.found.precision[0], one.found.precision[1]];
-        let numbers = found.into_iter().zip(one.intervals).flat_map(|(value, (low, high))| [value, low, high]);
+        let numbers = found.into_iter().enumerate().flat_map(|(place, value)| {
+            let (low, high) = one.interval(place);
+            [value, low, high]
+        });
         std::iter::once(Cell::Text(one.ranking.name.clone()))
             .chain(numbers.chain([differ, rho]).map(Cell::Number))
             .chain([one.examples, one.positives].map(|count| Cell::Count(count as u64)))
@@ -215,15 +232,13 @@ fn table(part: &Part, options: &Options) -> Table {
     };
     Table {
         title: format!(
-            "{}: finding {many} changed labels among {} examples ({}{}; 90 % intervals over {} draws of examples, seed {}; halves: AUROC's \
-             mean difference and Spearman over {} draws of runs)",
+            "{}: finding {many} changed labels among {} examples ({}{}; {}; halves: AUROC's mean difference and Spearman over {HALVES} \
+             draws of runs)",
             part.model.model,
             part.changed.len(),
             options.role,
             fewer(part),
-            Part::draws(options),
-            options.seed,
-            super::HALVES
+            part.drawn(options)
         ),
         columns: columns.into_iter().chain(at).chain(rest).collect(),
         rows: part.found.iter().map(row).collect(),
@@ -234,12 +249,12 @@ fn figures(part: &Part, options: &Options) -> Vec<Figure> {
     let model = &part.model.model;
     let chance = part.changed() as f64 / part.changed.len() as f64;
     let (examples, fewer) = (part.changed.len(), fewer(part));
-    let draws = Part::draws(options);
-    let notes = format!("{examples} examples{fewer}; 90 % over {draws} draws of them, seed {}", options.seed);
+    let notes = format!("{examples} examples{fewer}; {}", part.drawn(options));
     let bars = |of: fn(&Detection) -> (f64, (f64, f64)), title: String, unit: &str, chance: f64| {
         let bar = |one: &Detection| {
             let (value, interval) = of(one);
-            Bar { name: one.ranking.name.clone(), value, interval: Some(interval), examples: hardest(part, one) }
+            let interval = one.sure.is_some().then_some(interval);
+            Bar { name: one.ranking.name.clone(), value, interval, examples: hardest(part, one) }
         };
         let mut bars: Vec<Bar> = part.found.iter().map(bar).collect();
         bars.sort_by(|a, b| b.value.total_cmp(&a.value));
@@ -247,13 +262,13 @@ fn figures(part: &Part, options: &Options) -> Vec<Figure> {
     };
     vec![
         bars(
-            |one| (one.found.auroc, one.intervals[0]),
+            |one| (one.found.auroc, one.interval(0)),
             format!("AUROC of changed labels · {model} ({notes})"),
             "AUROC",
             0.5,
         ),
         bars(
-            |one| (one.found.average_precision, one.intervals[1]),
+            |one| (one.found.average_precision, one.interval(1)),
             format!("Average precision · {model} ({notes})"),
             "average precision",
             chance,
@@ -266,8 +281,7 @@ fn figures(part: &Part, options: &Options) -> Vec<Figure> {
 
 /// The ids of the hardest examples by a ranking.
 fn hardest(part: &Part, one: &Detection) -> Vec<u32> {
-    let ordered = Ordered::new(&one.ranking.hard, &part.changed);
-    ordered.examples().take(BEHIND).map(|(column, _)| part.model.cohort.id(column)).collect()
+    one.ranking.ordered.examples().take(BEHIND).map(|(column, _)| part.model.cohort.id(column)).collect()
 }
 
 /// The best rankings, and the worst where it is not among them.
@@ -282,7 +296,7 @@ fn curve(name: String, points: Vec<(f64, f64)>) -> Curve {
 
 fn receiver(part: &Part) -> Figure {
     let of = |one: &Detection| {
-        let points = Ordered::new(&one.ranking.hard, &part.changed).receiver();
+        let points = one.ranking.ordered.receiver();
         curve(format!("{} {}", one.ranking.name, significant(one.found.auroc)), points)
     };
     let chance = curve("chance".to_owned(), vec![(0.0, 0.0), (1.0, 1.0)]);
@@ -301,7 +315,7 @@ fn receiver(part: &Part) -> Figure {
 
 fn precision_recall(part: &Part, chance: f64) -> Figure {
     let of = |one: &Detection| {
-        let points = Ordered::new(&one.ranking.hard, &part.changed).precision_recall();
+        let points = one.ranking.ordered.precision_recall();
         curve(format!("{} {}", one.ranking.name, significant(one.found.average_precision)), points)
     };
     Figure::Curves {
@@ -316,8 +330,7 @@ fn precision_recall(part: &Part, chance: f64) -> Figure {
 /// By the best ranking: changed labels at its hard end, unchanged ones there, changed ones at its easy end.
 fn pictures(part: &Part) -> Figure {
     let Some(best) = part.found.first() else { return Figure::Pictures { title: String::new(), rows: Vec::new() } };
-    let ordered = Ordered::new(&best.ranking.hard, &part.changed);
-    let all: Vec<(usize, bool)> = ordered.examples().collect();
+    let all: Vec<(usize, bool)> = best.ranking.ordered.examples().collect();
     let picture = |(place, (column, changed)): (usize, &(usize, bool))| {
         let label = review::label(part.model, *column);
         let truth = review::truth(part.model, *column).filter(|_| *changed);
@@ -346,7 +359,7 @@ fn pictures(part: &Part) -> Figure {
 
 fn add_detections(result: &mut Value, part: &Part, options: &Options) {
     let each = |of: &dyn Fn(&Detection) -> Value| part.found.iter().map(of).collect::<Vec<Value>>();
-    let interval = |place: usize| each(&|one| one.intervals.get(place).map_or(Value::Null, |interval| json!(interval)));
+    let interval = |place: usize| each(&|one| json!(one.interval(place)));
     insert(result, "changed", part.changed());
     insert(result, "k", json!(counts_to_look_at(&part.changed)));
     insert(result, "scores", each(&|one| json!(one.ranking.name)));
@@ -369,11 +382,11 @@ fn add_detections(result: &mut Value, part: &Part, options: &Options) {
     insert(result, "best_on_same_examples", each(&|one| one.same.as_ref().map_or(Value::Null, same)));
     insert(result, "below_chance", each(&|one| json!(one.is_below_chance())));
     let halves = json!({
-        "auroc_difference": each(&|one| json!(one.ranking.halves.map(|(difference, _)| difference))),
-        "spearman": each(&|one| json!(one.ranking.halves.map(|(_, rho)| rho))),
-        "draws": super::HALVES,
+        "auroc_difference": each(&|one| json!(one.sure.and_then(|sure| sure.halves).map(|(difference, _)| difference))),
+        "spearman": each(&|one| json!(one.sure.and_then(|sure| sure.halves).map(|(_, rho)| rho))),
+        "draws": HALVES,
     });
     insert(result, "halves", halves);
-    insert(result, "draws", Part::draws(options));
+    insert(result, "draws", draws(options));
     insert(result, "seed", options.seed);
 }

@@ -1,12 +1,15 @@
 //! What should a person look at first? The hardest examples by one score, with what is known of each.
 
 use std::collections::HashMap;
+use std::sync::Arc;
+
+use rayon::prelude::*;
 
 use crate::analysis::depth::corners::Corner;
 use crate::analysis::figure::Picture;
-use crate::analysis::intervals::{self, rank_intervals};
+use crate::analysis::intervals::{self, RankInterval, rank_intervals};
 use crate::analysis::means::SignedRuns;
-use crate::analysis::{Cell, Figure, ModelScores, Options, Table, UNSEEN, select};
+use crate::analysis::{Cell, Figure, ModelScores, Options, ScoreRuns, Table, UNSEEN, select};
 
 /// Rows of the table.
 const ROWS: usize = 20;
@@ -17,68 +20,99 @@ const LISTED: usize = 100;
 /// The score that ranks, where it is there and no other is wanted.
 const DEFAULT: &str = "aum";
 
+/// The class that most networks see, by how many of how many.
+pub(super) type Believed = (u16, usize, usize);
+
 /// One example of the list.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Row {
     /// Its column.
     pub(super) column: usize,
-    /// Rank from 1 = hardest, and its interval; NaN with a single run.
+    /// Rank from 1 = hardest, and its interval; NaN with a single run, or where nothing was drawn.
     pub(super) rank: [f64; 3],
-    /// The class that most runs see, by how many of how many.
-    pub(super) believed: Option<(u16, usize, usize)>,
-    /// Its corner type.
-    pub(super) corner: Option<Corner>,
-    /// What people say, with each reviewer's name.
-    pub(super) verdicts: Vec<(String, String)>,
 }
 
-/// All examples, hardest first.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Review {
+/// All examples by one score, hardest first.
+#[derive(Debug)]
+pub(super) struct Ranked {
     /// The score that ranks.
     pub(super) score: String,
-    /// Bootstrap draws of runs.
+    /// Bootstrap draws of runs; 0: intervals are still to be drawn.
     pub(super) draws: usize,
-    /// Whether corner types are known.
-    pub(super) corners: bool,
     pub(super) rows: Vec<Row>,
 }
 
-impl Review {
-    /// The list by the first wanted score, else by `aum`, else by the first that has values.
-    pub(super) fn new(
-        model: &ModelScores,
-        places: &[usize],
-        corners: Option<&[Option<Corner>]>,
-        options: &Options,
-    ) -> Option<Self> {
-        let usable = || {
-            let scores = places.iter().filter_map(|place| model.scores.get(*place));
-            scores.filter(|score| select::problem(score).is_none())
-        };
-        let wanted = options.scores.first().map_or(DEFAULT, String::as_str);
-        let score = usable().find(|score| score.name == wanted).or_else(|| usable().next())?;
-        let draws = options.draws.unwrap_or(intervals::DRAWS);
-        let ranks = rank_intervals(&SignedRuns::new(score), draws, options.seed, super::LEVEL);
+/// What people say of each example by its id, with the reviewer's name and the class that they would give it.
+#[derive(Debug, Default)]
+pub(super) struct Said(HashMap<u32, Vec<(String, String)>>);
+
+/// What a person should look at, and what is known of it.
+#[derive(Debug)]
+pub(super) struct Review {
+    pub(super) ranked: Arc<Ranked>,
+    /// By column; none where the study has no depths in both roles.
+    pub(super) corners: Option<Arc<Vec<Option<Corner>>>>,
+    /// By column; empty where no networks are at hand.
+    pub(super) believed: Arc<Vec<Option<Believed>>>,
+    pub(super) said: Said,
+}
+
+/// The score that ranks: the first wanted one, else `aum`, else the first that has values.
+pub(super) fn score<'a>(model: &'a ModelScores, places: &[usize], options: &Options) -> Option<&'a ScoreRuns> {
+    let usable = || {
+        let scores = places.iter().filter_map(|place| model.scores.get(*place));
+        scores.filter(|score| select::problem(score).is_none())
+    };
+    let wanted = options.scores.first().map_or(DEFAULT, String::as_str);
+    usable().find(|score| score.name == wanted).or_else(|| usable().next())
+}
+
+/// Bootstrap draws of runs.
+pub(super) fn draws(options: &Options) -> usize {
+    options.draws.unwrap_or(intervals::DRAWS)
+}
+
+impl Ranked {
+    /// By a score, with intervals over as many draws.
+    pub(super) fn new(score: &ScoreRuns, draws: usize, seed: u64) -> Self {
+        let ranks = rank_intervals(&SignedRuns::new(score), draws, seed, super::LEVEL);
         let present = ranks.iter().filter(|one| !one.rank.is_nan()).count();
         let from_hardest = |rank: f32| (present + 1) as f64 - f64::from(rank);
-        let mut order: Vec<usize> =
-            (0..ranks.len()).filter(|column| ranks.get(*column).is_some_and(|one| !one.rank.is_nan())).collect();
-        order.sort_by(|a, b| ranks[*b].rank.total_cmp(&ranks[*a].rank));
-        let said = verdicts_of(model);
-        let row = |column: usize| Row {
+        let mut order: Vec<(usize, &RankInterval)> =
+            ranks.iter().enumerate().filter(|(_, one)| !one.rank.is_nan()).collect();
+        order.sort_by(|(_, a), (_, b)| b.rank.total_cmp(&a.rank));
+        let row = |(column, one): (usize, &RankInterval)| Row {
             column,
-            rank: [ranks[column].rank, ranks[column].high, ranks[column].low].map(from_hardest),
-            believed: believed(model, column),
-            corner: corners.and_then(|corners| corners.get(column).copied().flatten()),
-            verdicts: said.get(&model.cohort.id(column)).cloned().unwrap_or_default(),
+            rank: [one.rank, one.high, one.low].map(from_hardest),
         };
-        Some(Self {
-            score: score.name.clone(),
-            draws,
-            corners: corners.is_some(),
-            rows: order.into_iter().map(row).collect(),
-        })
+        Self { score: score.name.clone(), draws, rows: order.into_iter().map(row).collect() }
+    }
+}
+
+impl Said {
+    pub(super) fn of(model: &ModelScores) -> Self {
+        let mut said: HashMap<u32, Vec<(String, String)>> = HashMap::new();
+        for review in &model.cohort.reviews {
+            let label = review.new_label.map_or_else(String::new, |label| format!(" ({})", model.cohort.class(label)));
+            let words = format!("{}{label}", review.verdict.word());
+            said.entry(review.id).or_default().push((review.reviewer.clone(), words));
+        }
+        Self(said)
+    }
+
+    fn of_example(&self, id: u32) -> &[(String, String)] {
+        self.0.get(&id).map_or(&[], Vec::as_slice)
+    }
+}
+
+impl Review {
+    /// The class that most networks see an example as.
+    pub(super) fn believed(&self, column: usize) -> Option<Believed> {
+        self.believed.get(column).copied().flatten()
+    }
+
+    fn corner(&self, column: usize) -> Option<Corner> {
+        self.corners.as_ref()?.get(column).copied().flatten()
     }
 
     pub(super) fn table(&self, model: &ModelScores, options: &Options) -> Table {
@@ -86,7 +120,7 @@ impl Review {
         let mut columns = vec!["rank", "90 % from", "to", "id", "label"];
         columns.extend(known.then_some("truly"));
         columns.extend(["believed", "by runs"]);
-        columns.extend(self.corners.then_some("corner type"));
+        columns.extend(self.corners.is_some().then_some("corner type"));
         columns.push("verdict");
         let row = |row: &Row| {
             let place = |rank: f64| if rank.is_nan() { Cell::Number(rank) } else { Cell::Count(rank.round() as u64) };
@@ -96,72 +130,86 @@ impl Review {
             if known {
                 cells.push(Cell::Text(truth(model, row.column).unwrap_or_default()));
             }
-            let (class, votes) = row.believed.map_or_else(Default::default, |(class, votes, of)| {
+            let (class, votes) = self.believed(row.column).map_or_else(Default::default, |(class, votes, of)| {
                 (model.cohort.class(class), format!("{votes}/{of}"))
             });
             cells.extend([class, votes].map(Cell::Text));
-            if self.corners {
-                cells.push(Cell::Text(row.corner.map_or("", |corner| corner.name).to_owned()));
+            if self.corners.is_some() {
+                cells.push(Cell::Text(self.corner(row.column).map_or("", |corner| corner.name).to_owned()));
             }
-            cells.push(Cell::Text(row.verdicts.iter().map(|(_, word)| word.as_str()).collect::<Vec<_>>().join(", ")));
+            let said = self.said.of_example(model.cohort.id(row.column));
+            cells.push(Cell::Text(said.iter().map(|(_, word)| word.as_str()).collect::<Vec<_>>().join(", ")));
             cells
         };
         Table {
             title: format!(
-                "{}: to review, hardest {} example by `{}` first (intervals over {} draws of runs, seed {})",
-                model.model, model.role, self.score, self.draws, options.seed
+                "{}: to review, hardest {} example by `{}` first ({})",
+                model.model,
+                model.role,
+                self.ranked.score,
+                self.drawn(options)
             ),
             columns: columns.into_iter().map(String::from).collect(),
-            rows: self.rows.iter().take(ROWS).map(row).collect(),
+            rows: self.ranked.rows.iter().take(ROWS).map(row).collect(),
+        }
+    }
+
+    fn drawn(&self, options: &Options) -> String {
+        match self.ranked.draws {
+            0 => "intervals are being drawn".to_owned(),
+            draws => format!("intervals over {draws} draws of runs, seed {}", options.seed),
         }
     }
 
     /// The first of the list, with the given and the believed class.
     pub(super) fn pictures(&self, model: &ModelScores) -> Figure {
         let [rows, columns] = PICTURES;
-        let shown = |rows: &[Row]| rows.iter().map(|row| picture(model, row)).collect::<Vec<_>>();
+        let shown = |rows: &[Row]| rows.iter().map(|row| self.picture(model, row.column)).collect::<Vec<_>>();
         let row = |(place, rows): (usize, &[Row])| {
             let first = place * columns + 1;
             (format!("rank {first} to {}", first + rows.len() - 1), shown(rows))
         };
-        let first = self.rows.get(..(rows * columns).min(self.rows.len())).unwrap_or_default();
+        let first = self.ranked.rows.get(..(rows * columns).min(self.ranked.rows.len())).unwrap_or_default();
         Figure::Pictures {
-            title: format!("To review first by {} · {} (label → believed, runs that say so)", self.score, model.model),
+            title: format!(
+                "To review first by {} · {} (label → believed, runs that say so)",
+                self.ranked.score, model.model
+            ),
             rows: first.chunks(columns).enumerate().map(row).collect(),
         }
     }
 
     pub(super) fn result(&self, model: &ModelScores, options: &Options) -> serde_json::Value {
-        let listed = if options.per_example { self.rows.len() } else { LISTED };
+        let listed = if options.per_example { self.ranked.rows.len() } else { LISTED };
         let example = |row: &Row| {
             let [rank, low, high] = row.rank;
-            let verdicts: Vec<_> = row
-                .verdicts
-                .iter()
-                .map(|(reviewer, verdict)| serde_json::json!({"reviewer": reviewer, "verdict": verdict}))
-                .collect();
+            let id = model.cohort.id(row.column);
+            let verdict =
+                |(reviewer, verdict): &(String, String)| serde_json::json!({"reviewer": reviewer, "verdict": verdict});
+            let verdicts: Vec<_> = self.said.of_example(id).iter().map(verdict).collect();
+            let believed = self.believed(row.column);
             serde_json::json!({
-                "id": model.cohort.id(row.column), "label": label(model, row.column), "truth": truth(model, row.column),
-                "believed": row.believed.map(|(class, ..)| model.cohort.class(class)),
-                "votes": row.believed.map(|(_, votes, _)| votes), "of": row.believed.map(|(.., of)| of),
-                "rank": rank, "low": low, "high": high, "corner": row.corner.map(|corner| corner.name), "verdicts": verdicts,
+                "id": id, "label": label(model, row.column), "truth": truth(model, row.column),
+                "believed": believed.map(|(class, ..)| model.cohort.class(class)),
+                "votes": believed.map(|(_, votes, _)| votes), "of": believed.map(|(.., of)| of),
+                "rank": rank, "low": low, "high": high, "corner": self.corner(row.column).map(|corner| corner.name), "verdicts": verdicts,
             })
         };
         serde_json::json!({
-            "score": self.score, "draws": self.draws, "seed": options.seed,
-            "examples": self.rows.iter().take(listed).map(example).collect::<Vec<_>>(),
+            "score": self.ranked.score, "draws": self.ranked.draws, "seed": options.seed,
+            "examples": self.ranked.rows.iter().take(listed).map(example).collect::<Vec<_>>(),
         })
     }
-}
 
-fn picture(model: &ModelScores, row: &Row) -> Picture {
-    let believed = row
-        .believed
-        .map_or_else(String::new, |(class, votes, of)| format!(" → {} {votes}/{of}", model.cohort.class(class)));
-    Picture {
-        example: model.cohort.id(row.column),
-        caption: format!("{}{believed}", label(model, row.column)),
-        bars: Vec::new(),
+    fn picture(&self, model: &ModelScores, column: usize) -> Picture {
+        let believed = self
+            .believed(column)
+            .map_or_else(String::new, |(class, votes, of)| format!(" → {} {votes}/{of}", model.cohort.class(class)));
+        Picture {
+            example: model.cohort.id(column),
+            caption: format!("{}{believed}", label(model, column)),
+            bars: Vec::new(),
+        }
     }
 }
 
@@ -176,27 +224,23 @@ pub(super) fn truth(model: &ModelScores, column: usize) -> Option<String> {
     (label != truth).then(|| model.cohort.class(*truth))
 }
 
-/// The class that most of the final networks see (ties: the lowest), with how many of how many.
-fn believed(model: &ModelScores, column: usize) -> Option<(u16, usize, usize)> {
-    if column >= model.predicted.ncols() {
-        return None;
-    }
-    let mut votes = std::collections::BTreeMap::new();
-    for class in model.predicted.column(column).iter().filter(|class| **class != UNSEEN) {
-        *votes.entry(*class).or_insert(0_usize) += 1;
-    }
-    let of = votes.values().sum();
-    // Of several largest, `max_by_key` gives the last: the lowest class.
-    votes.into_iter().rev().max_by_key(|(_, votes)| *votes).map(|(class, votes)| (class, votes, of))
-}
-
-/// What people say of each example by its id, with the reviewer's name and the class that they would give it.
-fn verdicts_of(model: &ModelScores) -> HashMap<u32, Vec<(String, String)>> {
-    let mut said: HashMap<u32, Vec<(String, String)>> = HashMap::new();
-    for review in &model.cohort.reviews {
-        let label = review.new_label.map_or_else(String::new, |label| format!(" ({})", model.cohort.class(label)));
-        let words = format!("{}{label}", review.verdict.word());
-        said.entry(review.id).or_default().push((review.reviewer.clone(), words));
-    }
-    said
+/// The class that most of the final networks see each example as (ties: the lowest), with how many of how many; empty where no networks
+/// are at hand.
+pub(super) fn believed(model: &ModelScores) -> Vec<Option<Believed>> {
+    let seen = || model.predicted.iter().copied().filter(|class| *class != UNSEEN);
+    let classes = seen().max().map_or(0, |most| usize::from(most) + 1);
+    let one = |column: usize| {
+        let mut votes = vec![0_usize; classes];
+        let mut of = 0;
+        for class in model.predicted.column(column).iter() {
+            if let Some(votes) = votes.get_mut(usize::from(*class)) {
+                *votes += 1;
+                of += 1;
+            }
+        }
+        let most = votes.iter().copied().max().filter(|most| *most > 0)?;
+        let class = votes.iter().position(|votes| *votes == most)?;
+        Some((class as u16, most, of))
+    };
+    (0..model.predicted.ncols()).into_par_iter().map(one).collect()
 }

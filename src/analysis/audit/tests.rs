@@ -5,7 +5,7 @@ use std::sync::Arc;
 use ndarray::{Array2, array};
 use serde_json::Value;
 
-use super::super::golden::{answer_of, assert_close, golden, model, numbers};
+use super::super::golden::{answer_of, assert_close, assert_kept_changes_no_answer, golden, model, numbers};
 use super::super::{Answer, Cohort, Figure, ModelScores, Reviewed, ScoreRuns};
 use super::*;
 use crate::data::Verdict;
@@ -185,6 +185,29 @@ fn the_same_seed_draws_the_same_and_another_does_not() {
     let of = |seed| audit(&noisy, &Options { seed, ..options() }).results[0]["auroc_interval"].clone();
     assert_eq!(of(0), of(0));
     assert_ne!(of(0), of(1));
+}
+
+#[test]
+fn what_is_kept_changes_no_answer_and_verdicts_are_heard_at_once() {
+    let mut models = [noisy()];
+    let of = |names: &[&str]| Options { scores: names.iter().map(|name| (*name).into()).collect(), ..options() };
+    let turns =
+        [of(&["smooth", "low"]), of(&["low", "holes", "forgetting"]), Options { seed: 3, ..options() }, options()];
+    let input = Input { models: &models, replicates: &[], evidence: None };
+    assert_kept_changes_no_answer(&ANALYSIS, &input, &turns);
+    let mut kept = ANALYSIS.again.unwrap()();
+    let waits = Options { quick: true, ..options() };
+    let first = kept.answer(&input, &waits).unwrap();
+    assert!(first.unfinished && first.results[0]["auroc_interval"][0][0].is_null());
+    assert!(!first.reading.contains("NaN") && first.tables[0].title.contains("being drawn"), "{}", first.text());
+    let whole = kept.answer(&input, &options()).unwrap();
+    assert_eq!(first.results[0]["auroc"], whole.results[0]["auroc"]);
+    let reviews = vec![Reviewed { id: 105, verdict: Verdict::Fine, new_label: None, reviewer: "ann".into() }];
+    models[0].cohort = Arc::new(Cohort { reviews, ..(*models[0].cohort).clone() });
+    let input = Input { models: &models, replicates: &[], evidence: None };
+    let heard = kept.answer(&input, &waits).unwrap();
+    assert_eq!(heard.results[0]["verdicts"]["counts"]["fine"].as_u64(), Some(1));
+    assert_eq!(heard.text(), audit(&models, &options()).text());
 }
 
 #[test]

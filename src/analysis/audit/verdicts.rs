@@ -1,8 +1,10 @@
 //! Do people and scores agree? Verdicts counted, and how well each score tells `mislabelled` from `fine`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
 use super::detect::Ordered;
+use super::found::bootstrap;
 use super::{LEVEL, Ranking};
 use crate::analysis::quantile::middle;
 use crate::analysis::{Cell, ModelScores, Options, Table};
@@ -24,12 +26,15 @@ pub(super) struct Verdicts {
 }
 
 impl Verdicts {
-    pub(super) fn new(model: &ModelScores, rankings: &[Ranking], changed: &[bool], options: &Options) -> Self {
+    pub(super) fn new(model: &ModelScores, rankings: &[Arc<Ranking>], changed: &[bool], options: &Options) -> Self {
         let mut said: BTreeMap<u32, Vec<Verdict>> = BTreeMap::new();
         for review in &model.cohort.reviews {
             said.entry(review.id).or_default().push(review.verdict);
         }
-        let columns: BTreeMap<u32, usize> =
+        if said.is_empty() {
+            return Self::default();
+        }
+        let columns: HashMap<u32, usize> =
             (0..model.examples()).map(|column| (model.cohort.id(column), column)).collect();
         let known = said.into_iter().filter_map(|(id, words)| Some((*columns.get(&id)?, words)));
         let (agreed, torn): (Vec<_>, Vec<_>) =
@@ -97,7 +102,7 @@ impl Verdicts {
 
 /// Median share of the ranking at which each verdict's examples are; NaN without any.
 fn places(ranking: &Ranking, judged: impl Fn(Verdict) -> Vec<usize>) -> Vec<f64> {
-    let ordered = Ordered::new(&ranking.hard, &[]);
+    let ordered = &ranking.ordered;
     let mut share = vec![f64::NAN; ranking.hard.len()];
     let last = ordered.len().saturating_sub(1).max(1) as f64;
     for (place, (column, _)) in ordered.examples().enumerate() {
@@ -114,7 +119,7 @@ fn places(ranking: &Ranking, judged: impl Fn(Verdict) -> Vec<usize>) -> Vec<f64>
 
 /// AUROC of each ranking for one group against another, with intervals over draws of those examples.
 fn agreement(
-    rankings: &[Ranking],
+    rankings: &[Arc<Ranking>],
     wrong: &[usize],
     fine: &[usize],
     options: &Options,
@@ -123,14 +128,14 @@ fn agreement(
         return Vec::new();
     }
     let positive: Vec<bool> = wrong.iter().map(|_| true).chain(fine.iter().map(|_| false)).collect();
-    let of = |ranking: &Ranking| {
+    let of = |ranking: &Arc<Ranking>| {
         let value = |column: &usize| ranking.hard.get(*column).copied().unwrap_or(f64::NAN);
         let hard: Vec<f64> = wrong.iter().chain(fine).map(value).collect();
         Ordered::new(&hard, &positive)
     };
     let ordered: Vec<Ordered> = rankings.iter().map(of).collect();
-    let drawn = super::bootstrap(&ordered, positive.len(), |_| [1, 1], options);
-    let one = |(place, (ranking, ordered)): (usize, (&Ranking, &Ordered))| {
+    let drawn = bootstrap(&ordered.iter().collect::<Vec<_>>(), positive.len(), |_| [1, 1], options);
+    let one = |(place, (ranking, ordered)): (usize, (&Arc<Ranking>, &Ordered))| {
         let draws: Vec<f64> = drawn.iter().filter_map(|draw| draw.get(place)).map(|draw| draw.auroc).collect();
         (ranking.name.clone(), ordered.measure([1, 1]).auroc, middle(&draws, LEVEL))
     };

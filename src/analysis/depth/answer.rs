@@ -1,15 +1,18 @@
 //! What do the depths say? A sentence, warnings of what a study lacks, tables, figures and results.
 
+use std::sync::Arc;
+
 use serde_json::{Value, json};
 
+use super::super::again::Memory;
 use super::super::json::insert;
 use super::super::table::significant;
-use super::super::{Answer, Cell, Figure, Input, Options, Table};
+use super::super::{Again, Answer, Cell, Evidence, Figure, Input, Options, Table};
 use super::agreement::{self, Agreement};
 use super::bounds::OUTSIDE;
 use super::corners::NEEDS_LABEL;
 use super::figures;
-use super::relations::{CornerFound, Found, OfSide, Relation};
+use super::relations::{CornerFound, Found, Known, OfSide, Relation};
 use super::subject::{Subject, subjects};
 use crate::Result;
 
@@ -23,34 +26,89 @@ pub(super) const MIDDLE: usize = 4;
 
 /// Answers for all models.
 pub(super) fn run(input: &Input, options: &Options) -> Result<Answer> {
-    let (subjects, warnings) = subjects(input, options)?;
-    let mut answer = Answer { warnings, ..Answer::default() };
-    if subjects.is_empty() {
-        answer.reading.push_str("No model has prediction depths yet.");
-        if input.models.is_empty() {
-            answer.warnings.push("no model has finished runs: depth needs 1".to_owned());
+    Kept::default().answer(input, options)
+}
+
+/// What was found of each model by each of its depths.
+#[derive(Default)]
+pub(super) struct Kept {
+    /// The names of a model's probes.
+    probes: Memory<Vec<String>>,
+    sides: Memory<Arc<Vec<OfSide>>>,
+    known: Memory<Arc<Known>>,
+    agreements: Memory<Option<Agreement>>,
+}
+
+impl Again for Kept {
+    fn answer(&mut self, input: &Input, options: &Options) -> Result<Answer> {
+        let (subjects, warnings) = subjects(input, options, &mut self.probes)?;
+        let mut answer = Answer { warnings, ..Answer::default() };
+        if subjects.is_empty() {
+            answer.reading.push_str("No model has prediction depths yet.");
+            if input.models.is_empty() {
+                answer.warnings.push("no model has finished runs: depth needs 1".to_owned());
+            }
+            return Ok(answer);
         }
-        return Ok(answer);
+        let is_new = |subject: &Subject| !self.known.has(&kept_as(subject));
+        answer.unfinished = options.quick && subjects.iter().any(is_new);
+        let found: Vec<Found> =
+            subjects.iter().map(|subject| self.find(subject, input.evidence, answer.unfinished)).collect();
+        let agreements = if answer.unfinished { Vec::new() } else { self.agreements(&subjects) };
+        complete(&mut answer, &subjects, &found, &agreements, options);
+        Ok(answer)
     }
-    let found: Vec<Found> = subjects.iter().map(|subject| Found::of(subject, input.evidence)).collect();
-    let agreements: Vec<Agreement> =
-        ["train", "val", "test"].into_iter().filter_map(|role| agreement::of(&subjects, role)).collect();
-    answer.warnings.extend(lacks::of_all(&subjects));
+}
+
+/// What is found of a model is kept by its label and the score that gives its depths.
+fn kept_as(subject: &Subject) -> [String; 3] {
+    [subject.label.to_owned(), subject.score.clone(), String::new()]
+}
+
+impl Kept {
+    fn find<'b, 'a>(
+        &mut self,
+        subject: &'b Subject<'a>,
+        evidence: Option<&dyn Evidence>,
+        somebody_waits: bool,
+    ) -> Found<'b, 'a> {
+        let key = kept_as(subject);
+        let sides = self.sides.get(key.clone(), || Arc::new(OfSide::all(subject)));
+        let known = if somebody_waits && !self.known.has(&key) {
+            // The files of the runs are read when nobody waits.
+            Arc::new(Known::of(subject, sides, None))
+        } else {
+            self.known.get(key, || Arc::new(Known::of(subject, sides, evidence)))
+        };
+        Found { subject, known }
+    }
+
+    fn agreements(&mut self, subjects: &[Subject]) -> Vec<Agreement> {
+        let labels = subjects.iter().map(|subject| subject.label).collect::<Vec<_>>().join("\n");
+        let scores = subjects.iter().map(|subject| subject.score.as_str()).collect::<Vec<_>>().join("\n");
+        let of = |role: &&'static str| [labels.clone(), scores.clone(), (*role).to_owned()];
+        let made = self.agreements.all(&["train", "val", "test"], of, |role| agreement::of(subjects, role));
+        made.into_iter().flatten().collect()
+    }
+}
+
+/// Everything that is said of the models.
+fn complete(answer: &mut Answer, subjects: &[Subject], found: &[Found], agreements: &[Agreement], options: &Options) {
+    answer.warnings.extend(lacks::of_all(subjects));
     answer.warnings.extend(found.iter().flat_map(lacks::of_model));
-    answer.reading = found.iter().map(|found| reading(found, &agreements)).collect::<Vec<_>>().join("; ") + ".";
-    compare(&found, &agreements, options, &mut answer);
-    answer.tables.extend(published::table(&found));
+    answer.reading = found.iter().map(|found| reading(found, agreements)).collect::<Vec<_>>().join("; ") + ".";
+    compare(found, agreements, options, answer);
+    answer.tables.extend(published::table(found));
     for (place, found) in found.iter().enumerate() {
         answer.tables.extend(tables::of(found));
         answer.figures.extend(pictures(found, options));
-        answer.results.push(results::of(found, &subjects, place, &agreements, options));
+        answer.results.push(results::of(found, subjects, place, agreements, options));
     }
-    Ok(answer)
 }
 
 /// The role that a model is shown in: the one that is asked for, else the first that it has.
-fn shown<'c, 'b, 'a>(found: &'c Found<'b, 'a>, options: &Options) -> Option<&'c OfSide<'b, 'a>> {
-    found.side(&options.role).or_else(|| found.sides.first())
+fn shown<'c>(found: &'c Found, options: &Options) -> Option<&'c OfSide> {
+    found.side(&options.role).or_else(|| found.known.sides.first())
 }
 
 /// What compares the models: roles and their depths, the order of means, agreement.
@@ -74,16 +132,13 @@ fn compare(found: &[Found], agreements: &[Agreement], options: &Options, answer:
 fn pictures(found: &Found, options: &Options) -> Vec<Figure> {
     let (subject, last) = (found.subject, found.subject.last);
     let label = subject.label;
-    let mut all: Vec<Figure> =
-        shown(found, options).map(|of| figures::histogram(subject, of.side, &of.histogram)).into_iter().collect();
-    for of in found.sides.iter().filter(|of| of.side.role() != "train") {
+    let histogram = |of: &OfSide| Some(figures::histogram(subject, subject.side(of.role)?, &of.histogram));
+    let mut all: Vec<Figure> = shown(found, options).and_then(histogram).into_iter().collect();
+    for of in found.known.sides.iter().filter(|of| of.role != "train") {
         all.extend(outside(label, of, last));
     }
-    let learned: Vec<_> = found
-        .sides
-        .iter()
-        .filter_map(|of| Some(figures::banded(of.side.role(), &of.learned.as_ref()?.bands)))
-        .collect();
+    let learned: Vec<_> =
+        found.known.sides.iter().filter_map(|of| Some(figures::banded(of.role, &of.learned.as_ref()?.bands))).collect();
     if !learned.is_empty() {
         all.push(figures::over_depth(
             format!("{label}: iteration learned (by mean depth)"),
@@ -92,15 +147,15 @@ fn pictures(found: &Found, options: &Options) -> Vec<Figure> {
         ));
     }
     for name in ["output_margin", "input_margin"] {
-        let of_name = found.margins.iter().filter(|margin| margin.name == name);
+        let of_name = found.known.margins.iter().filter(|margin| margin.name == name);
         let curves: Vec<_> = of_name.map(|margin| figures::banded(margin.role, &margin.bands)).collect();
         if !curves.is_empty() {
             let title = format!("{label}: {} (by mean depth)", name.replace('_', " "));
             all.push(figures::over_depth(title, "ln of the mean margin", curves));
         }
     }
-    all.extend(found.layers.iter().flat_map(|layers| figures::learning(subject, layers)));
-    if let Some(planes) = &found.planes {
+    all.extend(found.known.layers.iter().flat_map(|layers| figures::learning(subject, layers)));
+    if let Some(planes) = &found.known.planes {
         let which = [
             "all (train over val; log10 of the examples)",
             "agreed (consensus = truth; log10 of the examples)",
@@ -108,9 +163,9 @@ fn pictures(found: &Found, options: &Options) -> Vec<Figure> {
         ];
         all.extend(planes.iter().zip(which).map(|(counts, which)| figures::plane(label, which, counts)));
     }
-    if let Some(val) = subject.side("val").filter(|_| !found.corners.is_empty()) {
-        all.push(figures::pictures(subject, val, &found.corners));
-        all.extend(figures::through_layers(subject, &found.corners));
+    if let Some(val) = subject.side("val").filter(|_| !found.known.corners.is_empty()) {
+        all.push(figures::pictures(subject, val, &found.known.corners));
+        all.extend(figures::through_layers(subject, &found.known.corners));
     }
     all
 }
@@ -122,7 +177,7 @@ fn drawn(start: &str) -> String {
 
 /// Figures 3 and 4 for examples that runs see from outside.
 fn outside(label: &str, of: &OfSide, last: f64) -> Vec<Figure> {
-    let role = of.side.role();
+    let role = of.role;
     let mut all = Vec::new();
     if let Some([matches, differs]) = &of.consistency {
         let curves = [
@@ -171,10 +226,10 @@ fn outside(label: &str, of: &OfSide, last: f64) -> Vec<Figure> {
 /// One model in a few words and numbers.
 fn reading(found: &Found, agreements: &[Agreement]) -> String {
     let subject = found.subject;
-    let depths = found.sides.iter().map(|of| {
+    let depths = found.known.sides.iter().map(|of| {
         let Histogramed { mean, undefined, pairs } = Histogramed::of(of);
         let undefined = if undefined > 0 { format!(", {undefined} of {pairs} undefined") } else { String::new() };
-        format!("{mean} ({}{undefined})", of.side.role())
+        format!("{mean} ({}{undefined})", of.role)
     });
     let mut parts = vec![format!(
         "{}: mean depth {} of {}",
@@ -189,12 +244,12 @@ fn reading(found: &Found, agreements: &[Agreement]) -> String {
     // Test examples have votes of all runs, where too few runs have held an example out.
     let voted = outside.filter(|of| of.consensus.is_some()).or_else(|| found.side("test"));
     if let Some((of, [consistency, _])) = voted.and_then(|of| Some((of, of.consensus.as_ref()?))) {
-        parts.push(bound(consistency, of.side.role()));
+        parts.push(bound(consistency, of.role));
     }
     if let Some(of) = outside {
         parts.extend(accuracies(of));
     }
-    if let Some((probe, network)) = found.corners.get(NEEDS_LABEL).and_then(|corner| middle(subject, corner)) {
+    if let Some((probe, network)) = found.known.corners.get(NEEDS_LABEL).and_then(|corner| middle(subject, corner)) {
         parts.push(format!(
             "where the label is needed, probe {MIDDLE} is right on {} %, the network on {} % (in-sample: found with labels)",
             significant(100.0 * probe),
@@ -252,7 +307,7 @@ fn accuracies(of: &OfSide) -> Option<String> {
             "accuracy goes from {} % at depth {first} to {} % at depth {last} ({})",
             significant(100.0 * a.accuracy()),
             significant(100.0 * b.accuracy()),
-            of.side.role()
+            of.role
         )
     })
 }

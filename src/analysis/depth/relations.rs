@@ -1,5 +1,9 @@
 //! How does depth go with what else is known of an example? Numbers of one model, without tables and figures.
 
+use std::sync::Arc;
+
+use rayon::prelude::*;
+
 use super::super::rank::Ranks;
 use super::super::{Evidence, ScoreRuns};
 use super::bounds::{self, BINS, Band};
@@ -15,11 +19,16 @@ const MARGINS: [&str; 2] = ["output_margin", "input_margin"];
 /// Iteration learned: the share of a run's own 95th percentile before the plain sweep, since it compares over runs.
 const LEARNED: [&str; 2] = ["learned.final95", "learned.final"];
 
-/// All that is found of one model.
+/// A model with all that is found of it.
 pub(super) struct Found<'b, 'a> {
     pub subject: &'b Subject<'a>,
+    pub known: Arc<Known>,
+}
+
+/// All that is found of one model.
+pub(super) struct Known {
     /// In the order of the subject's sides.
-    pub sides: Vec<OfSide<'b, 'a>>,
+    pub sides: Arc<Vec<OfSide>>,
     pub margins: Vec<Margin>,
     pub corners: Vec<CornerFound>,
     /// Examples by bins of val and train depth, `[train][val]`: all, consensus = truth, and not.
@@ -28,8 +37,8 @@ pub(super) struct Found<'b, 'a> {
 }
 
 /// What is found in one role.
-pub(super) struct OfSide<'b, 'a> {
-    pub side: &'b Side<'a>,
+pub(super) struct OfSide {
+    pub role: &'static str,
     pub histogram: Histogram,
     pub together: Together,
     /// Consensus-consistency and entropy, where runs look from outside and there are several.
@@ -102,31 +111,37 @@ pub(super) struct CornerFound {
     pub layers: ThroughLayers,
 }
 
-impl<'b, 'a> Found<'b, 'a> {
-    /// Finds it, reading what the runs left.
-    pub fn of(subject: &'b Subject<'a>, evidence: Option<&dyn Evidence>) -> Self {
-        let sides: Vec<OfSide> = subject.sides.iter().map(|side| OfSide::of(side, subject.last)).collect();
-        let of_role = |role: &str| sides.iter().find(|of| of.side.role() == role);
+impl Found<'_, '_> {
+    pub fn side(&self, role: &str) -> Option<&OfSide> {
+        self.known.sides.iter().find(|of| of.role == role)
+    }
+}
+
+impl Known {
+    /// Finds it beside what was found in its roles, reading what the runs left.
+    pub fn of(subject: &Subject, sides: Arc<Vec<OfSide>>, evidence: Option<&dyn Evidence>) -> Self {
+        let of_role = |role: &str| Some((subject.side(role)?, sides.iter().find(|of| of.role == role)?));
         let both = of_role("val").zip(of_role("train"));
         let mut corners: Vec<CornerFound> = both.map_or_else(Vec::new, |(val, train)| {
-            CORNERS.iter().map(|corner| CornerFound::of(*corner, val, train, subject.last)).collect()
+            CORNERS.iter().map(|corner| CornerFound::of(*corner, val, train.1, subject.last)).collect()
         });
         let found: Vec<Vec<(usize, u16)>> = corners.iter().map(|corner| corner.examples.clone()).collect();
         let layers = evidence.map(|evidence| Layers::read(subject, evidence, &found));
         if let Some(layers) = &layers {
             corners.iter_mut().enumerate().for_each(|(place, corner)| corner.layers = layers.corner(place));
         }
-        let planes = both.map(|(val, train)| planes(val, train, subject.last));
-        Self { margins: margins(subject), corners, planes, layers, subject, sides }
-    }
-
-    pub fn side(&self, role: &str) -> Option<&OfSide<'b, 'a>> {
-        self.sides.iter().find(|of| of.side.role() == role)
+        let planes = both.map(|(val, train)| planes(val, train.1, subject.last));
+        Self { margins: margins(subject), corners, planes, layers, sides }
     }
 }
 
-impl<'b, 'a> OfSide<'b, 'a> {
-    fn of(side: &'b Side<'a>, last: f64) -> Self {
+impl OfSide {
+    /// What is found in each role of a model.
+    pub fn all(subject: &Subject) -> Vec<Self> {
+        subject.sides.par_iter().map(|side| Self::of(side, subject.last)).collect()
+    }
+
+    fn of(side: &Side, last: f64) -> Self {
         let outside = side.role() != "train";
         let learned = side.score("learned", &LEARNED);
         let together = Together::of(side, learned, last, outside);
@@ -139,7 +154,7 @@ impl<'b, 'a> OfSide<'b, 'a> {
         });
         let consistency = (outside && exists(&together.consistency)).then(|| consistency(side, &together, last));
         let learned = learned.map(|score| Learned::of(score, &together.depth, last));
-        Self { side, histogram: Histogram::of(side, last), together, consensus, consistency, learned }
+        Self { role: side.role(), histogram: Histogram::of(side, last), together, consensus, consistency, learned }
     }
 }
 
@@ -258,7 +273,7 @@ impl Margin {
 }
 
 impl CornerFound {
-    fn of(corner: Corner, val: &OfSide, train: &OfSide, last: f64) -> Self {
+    fn of(corner: Corner, (side, val): (&Side, &OfSide), train: &OfSide, last: f64) -> Self {
         let (x, y) = (&val.together.depth, &train.together.depth);
         let nearest = corners::nearest(x, y, last, corner);
         let (chosen, examples) = (nearest.chosen(), nearest.examples);
@@ -267,7 +282,7 @@ impl CornerFound {
             mean(&values.collect::<Vec<f64>>())
         };
         let at = |values: &[f64], example: usize| values.get(example).copied().unwrap_or(f64::NAN);
-        let matches = |example| match val.together.matches(example, val.side.labels()) {
+        let matches = |example| match val.together.matches(example, side.labels()) {
             Some(true) => 1.0,
             Some(false) => 0.0,
             None => f64::NAN,
@@ -286,11 +301,11 @@ impl CornerFound {
 }
 
 /// Examples in the plane of both depths: all, those whose consensus is the truth, and the others.
-fn planes(val: &OfSide, train: &OfSide, last: f64) -> [Vec<Vec<usize>>; 3] {
+fn planes((side, val): (&Side, &OfSide), train: &OfSide, last: f64) -> [Vec<Vec<usize>>; 3] {
     let mut planes = std::array::from_fn(|_| vec![vec![0; BINS]; BINS]);
     let both = val.together.depth.iter().zip(&train.together.depth).enumerate();
     for (example, (x, y)) in both.filter(|(_, (x, y))| !x.is_nan() && !y.is_nan()) {
-        let matches = val.together.matches(example, val.side.labels());
+        let matches = val.together.matches(example, side.labels());
         for (plane, wanted) in planes.iter_mut().zip([None, Some(true), Some(false)]) {
             let counts = wanted.is_none() || wanted == matches;
             if let Some(cell) = plane.get_mut(bounds::bin(*y, last)).and_then(|row| row.get_mut(bounds::bin(*x, last)))

@@ -1,5 +1,6 @@
 //! Which depths of a model are there? Its roles side by side.
 
+use super::super::again::{Memory, key};
 use super::super::{Input, ModelScores, Options, ScoreRuns, UNSEEN, select};
 use super::DEPTH;
 use crate::Result;
@@ -111,11 +112,15 @@ impl<'a> Subject<'a> {
 }
 
 /// The models that have depths, in their order, and what is missing of others.
-pub(super) fn subjects<'a>(input: &Input<'a>, options: &Options) -> Result<(Vec<Subject<'a>>, Vec<String>)> {
+pub(super) fn subjects<'a>(
+    input: &Input<'a>,
+    options: &Options,
+    probes: &mut Memory<Vec<String>>,
+) -> Result<(Vec<Subject<'a>>, Vec<String>)> {
     let (mut subjects, mut warnings) = (Vec::new(), Vec::new());
     for label in input.labels() {
         let of_label: Vec<&ModelScores> = input.models.iter().filter(|model| model.model == label).collect();
-        match subject(input, &of_label, options, &mut warnings)? {
+        match subject(input, &of_label, options, (probes, &mut warnings))? {
             Some(subject) => subjects.push(subject),
             None => warnings.push(lacking(&of_label)),
         }
@@ -139,7 +144,7 @@ fn subject<'a>(
     input: &Input<'a>,
     models: &[&'a ModelScores],
     options: &Options,
-    warnings: &mut Vec<String>,
+    (probes, warnings): (&mut Memory<Vec<String>>, &mut Vec<String>),
 ) -> Result<Option<Subject<'a>>> {
     let mut sides = Vec::new();
     for model in models {
@@ -161,7 +166,7 @@ fn subject<'a>(
         let all = first.scores.runs.len();
         warnings.push(format!("{label}: {without} of {all} runs have no `{score}` and are left out of depths"));
     }
-    let probes = names_of_probes(input, label, &first.scores.runs);
+    let probes = probes.get(key(first.scores, ""), || names_of_probes(input, label, &first.scores.runs));
     let last = last_of(&probes, sides.iter().map(|side| side.depth));
     let noisy = sides.iter().any(|side| {
         let cohort = &side.scores.cohort;

@@ -88,9 +88,10 @@ impl Together {
         let mut together =
             Self { by_depth: vec![ByDepth::default(); last as usize + 1], depth: side.means(), ..Self::default() };
         let largest = side.scores.predicted.iter().chain(side.labels()).filter(|class| **class != UNSEEN).max();
-        let mut votes = vec![0_usize; largest.map_or(0, |class| usize::from(*class)) + 1];
+        let votes = vec![0; largest.map_or(0, |class| usize::from(*class)) + 1];
+        let mut scratch = Scratch { votes, without: Vec::new() };
         for example in 0..side.examples() {
-            together.add(side, example, (learned, outside), &mut votes);
+            together.add(side, example, (learned, outside), &mut scratch);
         }
         together
     }
@@ -100,10 +101,11 @@ impl Together {
         side: &Side,
         example: usize,
         (learned, outside): (Option<&ScoreRuns>, bool),
-        votes: &mut [usize],
+        Scratch { votes, without }: &mut Scratch,
     ) {
         let label = side.labels().get(example).copied();
         votes.fill(0);
+        without.clear();
         let runs = side.depth.values.nrows();
         for class in (0..runs).filter_map(|run| side.class(run, example)) {
             if let Some(votes) = votes.get_mut(usize::from(class)) {
@@ -126,7 +128,7 @@ impl Together {
             }
             self.voted.pairs += 1;
             self.voted.few += 1;
-            if let Some((share, entropy)) = without(votes, class, label) {
+            if let Some((share, entropy)) = without_one(votes, class, label, without) {
                 self.voted.few -= 1;
                 by_depth.others.add(share);
                 by_depth.entropy.add(entropy);
@@ -149,6 +151,14 @@ impl Together {
     }
 }
 
+/// What is used again from one example to the next.
+struct Scratch {
+    /// Of each class.
+    votes: Vec<usize>,
+    /// What is left without one vote for a class, as far as it was asked: the runs of an example see few classes.
+    without: Vec<(u16, Option<(f64, f64)>)>,
+}
+
 /// Without the rounding errors of its sum, which depend on how many summands there were and in which order: equal means must be
 /// ties when they are ranked.
 fn settled(value: f64) -> f64 {
@@ -162,6 +172,21 @@ fn consensus(votes: &[usize], label: Option<u16>) -> u16 {
         Some(label) => label,
         None => votes.iter().position(|votes| *votes == most).unwrap_or(0) as u16,
     }
+}
+
+/// As [`without`], once for each class.
+fn without_one(
+    votes: &mut [usize],
+    class: u16,
+    label: u16,
+    known: &mut Vec<(u16, Option<(f64, f64)>)>,
+) -> Option<(f64, f64)> {
+    if let Some((_, left)) = known.iter().find(|(of, _)| *of == class) {
+        return *left;
+    }
+    let left = without(votes, class, label);
+    known.push((class, left));
+    left
 }
 
 /// Without one vote for a class: the share of the votes for the consensus, and their entropy; none where fewer than [`VOTES`] are left.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use ndarray::Array2;
 use serde_json::Value;
 
-use super::super::golden::{assert_close, matrix, numbers};
+use super::super::golden::{assert_close, assert_kept_changes_no_answer, matrix, numbers};
 use super::super::summary::Replicates;
 use super::super::{Cohort, Figure};
 use super::*;
@@ -165,4 +165,18 @@ fn what_is_missing_is_named_with_what_would_bring_it() {
     assert!(refused("loss").contains("variants of vog") && refused("vog.last").contains("it has loss"));
     let one = Options { scores: vec!["vog.early".into()], ..Options::default() };
     assert_eq!(answered(&[study("test")], &[], &one).results[0]["variants"], serde_json::json!(["vog.early"]));
+}
+
+#[test]
+fn what_is_kept_changes_no_answer() {
+    let models = [study("train"), study("test")];
+    let input = Input { models: &models, replicates: &[], evidence: None };
+    let of =
+        |names: &[&str]| Options { scores: names.iter().map(|name| (*name).into()).collect(), ..Options::default() };
+    let turns = [of(&["vog.none"]), of(&["vog.none", "vog.early"]), of(&["vog.early"]), Options::default()];
+    assert_kept_changes_no_answer(&ANALYSIS, &input, &turns);
+    let waits = Options { quick: true, ..Options::default() };
+    let first = ANALYSIS.again.unwrap()().answer(&input, &waits).unwrap();
+    assert!(first.unfinished && first.results[0]["steadiness"].as_array().unwrap().is_empty());
+    assert_eq!(first.results[0]["error"]["deciles"].as_array().unwrap().len(), 2);
 }

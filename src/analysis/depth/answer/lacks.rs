@@ -56,14 +56,14 @@ pub(super) fn of_model(found: &Found) -> Vec<String> {
                 .to_owned(),
         );
     }
-    if found.sides.iter().all(|of| of.learned.is_none()) {
+    if found.known.sides.iter().all(|of| of.learned.is_none()) {
         lacks.push(
             "no iteration learned: `learned = [{}, { against = \"final95\" }]` in [scores], `observe = \"sweep\"` in [train]"
                 .to_owned(),
         );
     }
     for name in ["output_margin", "input_margin"] {
-        if found.margins.iter().all(|margin| margin.name != name) {
+        if found.known.margins.iter().all(|margin| margin.name != name) {
             lacks.push(format!("no {}: `{name} = {{}}` in [scores]", name.replace('_', " ")));
         }
     }
@@ -73,19 +73,19 @@ pub(super) fn of_model(found: &Found) -> Vec<String> {
 
 /// The pairs of run and example whose other runs are too few for a consensus.
 fn few_votes(found: &Found, lacks: &mut Vec<String>) {
-    for of in found.sides.iter().filter(|of| of.together.voted.few > 0) {
+    for of in found.known.sides.iter().filter(|of| of.together.voted.few > 0) {
         let Voted { pairs, few } = of.together.voted;
         let without = if of.consensus.is_none() { ", so neither these nor their bounds are there" } else { "" };
         lacks.push(format!(
             "{}: {few} of {pairs} pairs of run and example have fewer than {VOTES} other votes and are left out of \
              consensus-consistency and entropy{without}; more `replicates`, or a larger `holdout`",
-            of.side.role()
+            of.role
         ));
     }
 }
 
 fn held_out(found: &Found, lacks: &mut Vec<String>) {
-    let chosen = found.corners.iter().filter_map(|of| of.chosen.map(|chosen| (of.corner.short, chosen)));
+    let chosen = found.known.corners.iter().filter_map(|of| of.chosen.map(|chosen| (of.corner.short, chosen)));
     let chosen: Vec<String> = chosen.map(|(corner, (taken, tied))| format!("{taken} of {tied} ({corner})")).collect();
     if !chosen.is_empty() {
         lacks.push(format!(
@@ -93,7 +93,8 @@ fn held_out(found: &Found, lacks: &mut Vec<String>) {
             chosen.join(", ")
         ));
     }
-    let mut ids: Vec<usize> = found.corners.iter().flat_map(|corner| &corner.examples).map(|(at, _)| *at).collect();
+    let mut ids: Vec<usize> =
+        found.known.corners.iter().flat_map(|corner| &corner.examples).map(|(at, _)| *at).collect();
     let all = ids.len();
     ids.sort_unstable();
     ids.dedup();
@@ -108,7 +109,7 @@ fn held_out(found: &Found, lacks: &mut Vec<String>) {
 /// What the runs did not leave.
 fn evidence(found: &Found, lacks: &mut Vec<String>) {
     let subject = found.subject;
-    let Some(layers) = &found.layers else { return };
+    let Some(layers) = &found.known.layers else { return };
     lacks.extend(layers.problems.iter().map(|problem| format!("left out of the layers: {problem}")));
     if layers.without > 0 {
         lacks.push(format!(
@@ -120,7 +121,7 @@ fn evidence(found: &Found, lacks: &mut Vec<String>) {
     if layers.by_epoch.is_empty() {
         lacks.push("no run left observations: no learning curve beside the probes".to_owned());
     }
-    let corner = found.corners.get(super::NEEDS_LABEL).filter(|_| layers.runs > 0);
+    let corner = found.known.corners.get(super::NEEDS_LABEL).filter(|_| layers.runs > 0);
     if let Some(corner) = corner
         && middle(subject, corner).is_none()
     {

@@ -56,8 +56,8 @@ const PUBLISHED: [Published; 10] = [
 /// Ours; NaN where the study has none.
 fn ours(found: &Found, what: What) -> f64 {
     let test = found.side("test");
-    let margin = |name: &str| found.margins.iter().find(|margin| margin.role == "test" && margin.name == name);
-    let right = || found.corners.get(NEEDS_LABEL).and_then(|corner| middle(found.subject, corner));
+    let margin = |name: &str| found.known.margins.iter().find(|margin| margin.role == "test" && margin.name == name);
+    let right = || found.known.corners.get(NEEDS_LABEL).and_then(|corner| middle(found.subject, corner));
     let known = match what {
         What::TestAccuracy => test.map(|of| of.histogram.accuracy),
         What::OutputMargin => margin("output_margin").map(|margin| margin.mean),

@@ -19,12 +19,12 @@ pub(super) fn of(
     let subject = found.subject;
     let mut result = json!({
         "model": subject.label, "runs": subject.runs, "score": subject.score, "probes": subject.probes, "last": subject.last,
-        "roles": found.sides.iter().map(|of| role(of, subject.last)).collect::<Vec<_>>(),
+        "roles": found.known.sides.iter().map(|of| role(of, subject.last)).collect::<Vec<_>>(),
         "agreement": agreement(subjects, place, agreements),
         "consistency": consistency(found),
         "consensus_consistency": consensus(found, 0),
         "entropy": consensus(found, 1),
-        "by_depth": found.sides.iter().flat_map(by_depth).collect::<Vec<_>>(),
+        "by_depth": found.known.sides.iter().flat_map(by_depth).collect::<Vec<_>>(),
         "iteration_learned": learned(found),
         "margins": margins(found),
         "layers": layers(found),
@@ -34,8 +34,8 @@ pub(super) fn of(
         "middle_probe": middle_probe(found),
     });
     if options.per_example {
-        let depths = |of: &OfSide| json!({"role": of.side.role(), "depth": of.together.depth});
-        insert(&mut result, "per_example", found.sides.iter().map(depths).collect::<Vec<Value>>());
+        let depths = |of: &OfSide| json!({"role": of.role, "depth": of.together.depth});
+        insert(&mut result, "per_example", found.known.sides.iter().map(depths).collect::<Vec<Value>>());
     }
     result
 }
@@ -48,7 +48,7 @@ fn list(values: Vec<Value>) -> Value {
 fn role(of: &OfSide, last: f64) -> Value {
     let h = &of.histogram;
     json!({
-        "role": of.side.role(), "examples": h.examples, "pairs": h.pairs, "undefined": h.undefined, "mean": h.mean, "sd": h.sd,
+        "role": of.role, "examples": h.examples, "pairs": h.pairs, "undefined": h.undefined, "mean": h.mean, "sd": h.sd,
         "mean_scaled": h.mean / last, "largest_mean": h.largest, "accuracy": h.accuracy, "histogram": h.counts,
     })
 }
@@ -72,21 +72,21 @@ fn consistency(found: &Found) -> Value {
         let [matches, differs] = of.consistency.as_ref()?;
         let part = |relation: &Relation| json!({"examples": relation.examples, "beyond": relation.beyond, "spearman": relation.spearman});
         let slope = matches.slope;
-        Some(json!({"role": of.side.role(), "slope": slope, "matches": part(matches), "differs": part(differs)}))
+        Some(json!({"role": of.role, "slope": slope, "matches": part(matches), "differs": part(differs)}))
     };
-    list(found.sides.iter().filter_map(of).collect())
+    list(found.known.sides.iter().filter_map(of).collect())
 }
 
 fn consensus(found: &Found, which: usize) -> Value {
     let of = |of: &OfSide| {
         let relation = of.consensus.as_ref()?.get(which)?;
         Some(json!({
-            "role": of.side.role(), "examples": relation.examples, "left_out": relation.left_out, "slope": relation.slope,
+            "role": of.role, "examples": relation.examples, "left_out": relation.left_out, "slope": relation.slope,
             "beyond": relation.beyond, "spearman": relation.spearman, "pairs": of.together.voted.pairs,
             "few_votes": of.together.voted.few, "votes_needed": VOTES,
         }))
     };
-    list(found.sides.iter().filter_map(of).collect())
+    list(found.known.sides.iter().filter_map(of).collect())
 }
 
 fn by_depth(of: &OfSide) -> Vec<Value> {
@@ -94,7 +94,7 @@ fn by_depth(of: &OfSide) -> Vec<Value> {
     let known = of.together.by_depth.iter().enumerate().filter(|(_, at)| at.pairs > 0);
     let value = |(depth, at): (usize, &super::super::together::ByDepth)| {
         json!({
-            "role": of.side.role(), "depth": depth, "pairs": at.pairs, "share": at.pairs as f64 / all as f64,
+            "role": of.role, "depth": depth, "pairs": at.pairs, "share": at.pairs as f64 / all as f64,
             "accuracy": at.accuracy(), "consensus_consistency": at.consistency(), "entropy": at.entropy(),
             "iteration_learned": at.learned(),
         })
@@ -106,10 +106,10 @@ fn learned(found: &Found) -> Value {
     let of = |of: &OfSide| {
         let learned = of.learned.as_ref()?;
         Some(json!({
-            "role": of.side.role(), "score": learned.score, "examples": learned.examples, "spearman": learned.spearman,
+            "role": of.role, "score": learned.score, "examples": learned.examples, "spearman": learned.spearman,
         }))
     };
-    list(found.sides.iter().filter_map(of).collect())
+    list(found.known.sides.iter().filter_map(of).collect())
 }
 
 fn margins(found: &Found) -> Value {
@@ -119,11 +119,11 @@ fn margins(found: &Found) -> Value {
             "mean": margin.mean, "pearson": margin.pearson, "trained_on_everything": !found.subject.holds_out(),
         })
     };
-    list(found.margins.iter().map(of).collect())
+    list(found.known.margins.iter().map(of).collect())
 }
 
 fn layers(found: &Found) -> Value {
-    let Some(layers) = found.layers.as_ref().filter(|layers| layers.runs > 0) else { return Value::Null };
+    let Some(layers) = found.known.layers.as_ref().filter(|layers| layers.runs > 0) else { return Value::Null };
     let of = |(place, split): (usize, &super::super::layers::Split)| {
         let means: Vec<f64> = layers.layer_means(place).into_iter().map(|(mean, ..)| mean).collect();
         json!({"split": split.name, "accuracy": means})
@@ -132,7 +132,9 @@ fn layers(found: &Found) -> Value {
 }
 
 fn course(found: &Found) -> Value {
-    let Some(layers) = found.layers.as_ref().filter(|layers| !layers.by_epoch.is_empty()) else { return Value::Null };
+    let Some(layers) = found.known.layers.as_ref().filter(|layers| !layers.by_epoch.is_empty()) else {
+        return Value::Null;
+    };
     let of = |(place, split): (usize, &super::super::layers::Split)| {
         let (epochs, means): (Vec<u32>, Vec<f64>) =
             layers.epoch_means(place).into_iter().map(|(epoch, (mean, ..))| (epoch, mean)).unzip();
@@ -143,7 +145,7 @@ fn course(found: &Found) -> Value {
 
 /// Lower ends of the bins, in units of the last depth.
 fn grid(found: &Found) -> Value {
-    let Some([all, matches, differs]) = &found.planes else { return Value::Null };
+    let Some([all, matches, differs]) = &found.known.planes else { return Value::Null };
     let bins: Vec<f64> = (0..BINS).map(|bin| bin as f64 / BINS as f64).collect();
     json!({"val": bins, "train": bins, "counts": all, "matches": matches, "differs": differs})
 }
@@ -160,11 +162,11 @@ fn corners(found: &Found) -> Value {
             "consensus_votes": layers.consensus_votes, "consensus_accuracy": layers.consensus_accuracy,
         })
     };
-    list(found.corners.iter().map(of).collect())
+    list(found.known.corners.iter().map(of).collect())
 }
 
 fn middle_probe(found: &Found) -> Value {
-    let Some(corner) = found.corners.get(NEEDS_LABEL) else { return Value::Null };
+    let Some(corner) = found.known.corners.get(NEEDS_LABEL) else { return Value::Null };
     let Some((probe, network)) = middle(found.subject, corner) else { return Value::Null };
     json!({
         "layer": MIDDLE, "name": found.subject.probes.get(MIDDLE), "corner": corner.corner.name,

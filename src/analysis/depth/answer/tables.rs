@@ -44,7 +44,7 @@ pub(super) fn roles(found: &[Found]) -> Table {
             let h = &of.histogram;
             vec![
                 text(label),
-                text(of.side.role()),
+                text(of.role),
                 count(runs),
                 count(h.examples),
                 Cell::Number(h.mean),
@@ -57,11 +57,13 @@ pub(super) fn roles(found: &[Found]) -> Table {
                 Cell::Number(h.accuracy),
             ]
         };
-        found.sides.iter().map(of_side).collect::<Vec<_>>()
+        found.known.sides.iter().map(of_side).collect::<Vec<_>>()
     };
     let mut all: Vec<(f64, Vec<Vec<Cell>>)> = found
         .iter()
-        .map(|found| (found.sides.first().map_or(f64::NAN, |of| of.histogram.mean / found.subject.last), row(found)))
+        .map(|found| {
+            (found.known.sides.first().map_or(f64::NAN, |of| of.histogram.mean / found.subject.last), row(found))
+        })
         .collect();
     all.sort_by(|a, b| a.0.total_cmp(&b.0));
     Table {
@@ -99,12 +101,12 @@ pub(super) fn of(found: &Found) -> Vec<Table> {
 
 fn by_depth(found: &Found) -> Option<Table> {
     let mut rows = Vec::new();
-    for of in &found.sides {
+    for of in found.known.sides.iter() {
         let all: usize = of.together.by_depth.iter().map(|by_depth| by_depth.pairs).sum();
         for (depth, at) in of.together.by_depth.iter().enumerate().filter(|(_, at)| at.pairs > 0) {
             let share = at.pairs as f64 / all as f64;
             let numbers = [share, at.accuracy(), at.consistency(), at.entropy(), at.learned()].map(Cell::Number);
-            rows.push([text(of.side.role()), count(depth), count(at.pairs)].into_iter().chain(numbers).collect());
+            rows.push([text(of.role), count(depth), count(at.pairs)].into_iter().chain(numbers).collect());
         }
     }
     let columns =
@@ -115,14 +117,14 @@ fn by_depth(found: &Found) -> Option<Table> {
 
 fn bounds(found: &Found) -> Option<Table> {
     let mut rows = Vec::new();
-    for of in &found.sides {
+    for of in found.known.sides.iter() {
         let consistency = of.consistency.iter().flatten();
         let consensus = of.consensus.iter().flatten();
         let names = ["consistency, consensus = truth", "consistency, it is not"];
         let named = names.into_iter().zip(consistency);
         for (name, relation) in named.chain(["consensus-consistency", "entropy"].into_iter().zip(consensus)) {
             rows.push(vec![
-                text(of.side.role()),
+                text(of.role),
                 text(name),
                 count(relation.examples),
                 count(relation.left_out),
@@ -133,9 +135,8 @@ fn bounds(found: &Found) -> Option<Table> {
         }
     }
     let columns = ["role", "against mean depth", "examples", "left out", "slope of bound", "share beyond", "Spearman"];
-    let roles = found.sides.iter().filter(|of| of.together.voted.pairs > 0);
-    let few =
-        roles.map(|of| format!("{} of {} {} pairs", of.together.voted.few, of.together.voted.pairs, of.side.role()));
+    let roles = found.known.sides.iter().filter(|of| of.together.voted.pairs > 0);
+    let few = roles.map(|of| format!("{} of {} {} pairs", of.together.voted.few, of.together.voted.pairs, of.role));
     let few: Vec<String> = few.collect();
     let title = format!(
         "{}: linear bounds, {}, examples of positive depth (entropy: through 0; consensus of {VOTES} other runs at least: {} have fewer and are left out)",
@@ -150,9 +151,9 @@ fn learned(found: &Found) -> Option<Table> {
     let row = |of: &super::OfSide| {
         let learned = of.learned.as_ref()?;
         let numbers = [count(learned.examples), Cell::Number(learned.spearman)];
-        Some([text(of.side.role()), text(&learned.score)].into_iter().chain(numbers).collect())
+        Some([text(of.role), text(&learned.score)].into_iter().chain(numbers).collect())
     };
-    let rows = found.sides.iter().filter_map(row).collect();
+    let rows = found.known.sides.iter().filter_map(row).collect();
     let columns = ["role", "score", "examples", "Spearman"];
     table(format!("{}: iteration learned against mean depth", found.subject.label), &columns, rows)
 }
@@ -172,12 +173,12 @@ fn margins(found: &Found) -> Option<Table> {
     };
     let columns = ["margin", "role", "examples", "left out", "mean", "Pearson", "trained on all examples"];
     let title = format!("{}: ln of the mean margin against mean depth", found.subject.label);
-    table(title, &columns, found.margins.iter().map(row).collect())
+    table(title, &columns, found.known.margins.iter().map(row).collect())
 }
 
 /// A column per split.
 fn layers(found: &Found) -> Option<Table> {
-    let layers = found.layers.as_ref()?;
+    let layers = found.known.layers.as_ref()?;
     let splits: Vec<Vec<f64>> = (0..layers.splits.len())
         .map(|split| layers.layer_means(split).into_iter().map(|(mean, ..)| mean).collect())
         .collect();
@@ -192,7 +193,7 @@ fn layers(found: &Found) -> Option<Table> {
 }
 
 fn course(found: &Found) -> Option<Table> {
-    let layers = found.layers.as_ref()?;
+    let layers = found.known.layers.as_ref()?;
     let splits: Vec<Vec<f64>> = (0..layers.splits.len())
         .map(|split| layers.epoch_means(split).into_iter().map(|(_, (mean, ..))| mean).collect())
         .collect();
@@ -241,7 +242,7 @@ fn corners(found: &Found) -> Option<Table> {
         "probe 4 right",
     ];
     let title = "the corners of val and train depth (held-out runs alone; in-sample: found with labels)";
-    let rows = found.corners.iter().enumerate().map(row).collect();
+    let rows = found.known.corners.iter().enumerate().map(row).collect();
     table(format!("{}: {title}", found.subject.label), &columns, rows)
 }
 
@@ -261,5 +262,5 @@ fn through_layers(found: &Found) -> Vec<Table> {
         );
         table(title, &columns, (0..layers.truth_votes.len()).map(row).collect())
     };
-    found.corners.iter().filter_map(of_corner).collect()
+    found.known.corners.iter().filter_map(of_corner).collect()
 }

@@ -5,6 +5,8 @@
 //! results go to `DIR/ours.json`; `benches/against_scipy.py` makes such a folder and sets SciPy beside it.
 #![allow(clippy::unwrap_used)] // a bench may stop
 
+mod roles;
+
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
@@ -12,8 +14,8 @@ use std::time::Instant;
 use diffscope::analysis::intervals::{self, rank_intervals};
 use diffscope::analysis::means::SignedRuns;
 use diffscope::analysis::{
-    Analysis, Answer, Input, ModelScores, Options, REGISTRY, ScoreRuns, bias, components, correlation, fingerprint,
-    stability, variance,
+    Analysis, Answer, Evidence, Input, ModelScores, Options, REGISTRY, ScoreRuns, audit, bias, components, correlation,
+    depth, fingerprint, stability, variance, vog,
 };
 use diffscope::random::Key;
 use diffscope::scores::Harder;
@@ -34,6 +36,9 @@ fn main() {
     println!("{} examples, {} runs, {} scores", first.examples(), first.runs.len(), first.scores.len());
     let answers = first_time(&models);
     again(&models);
+    if folder.is_none() {
+        with_roles(first.examples(), first.runs.len());
+    }
     if let Some(folder) = folder {
         let results: Map<String, Value> =
             answers.into_iter().map(|(name, answer)| (name.to_owned(), json!(answer.results))).collect();
@@ -74,7 +79,7 @@ fn again(models: &[ModelScores]) {
     let all = Options { quick: true, ..Options::default() };
     let other = Options { threshold: 80.0, target: 0.02, quick: true, ..Options::default() };
     for analysis in REGISTRY {
-        let Some(again) = analysis.again else { continue };
+        let Some(again) = analysis.again.filter(|_| !analysis.wants.all_roles) else { continue };
         let mut kept = again();
         let models = if analysis.compares { models } else { &models[..1] };
         let input = Input { models, replicates: &[], evidence: None };
@@ -91,6 +96,38 @@ fn again(models: &[ModelScores]) {
     timed("fingerprint by another score", || (fingerprint::ANALYSIS.run)(&input, &one).unwrap());
     let score = SignedRuns::new(&model.scores[0]);
     timed("rank intervals of a score", || rank_intervals(&score, intervals::DRAWS, 0, 0.9));
+}
+
+/// The same of the questions that look at every role, at labels, networks and probes.
+fn with_roles(examples: usize, runs: usize) {
+    let (models, left) = (roles::study(examples, runs), roles::Left::of(examples));
+    println!("held-out examples, changed labels, probes: {} scores", models[0].scores.len());
+    for analysis in [&depth::ANALYSIS, &vog::ANALYSIS, &audit::ANALYSIS] {
+        let evidence = analysis.wants.evidence.then_some(&left as &dyn Evidence);
+        let is_read = |name: &str| {
+            let base = diffscope::analysis::select::base(name);
+            analysis.wants.scores.is_empty() || analysis.wants.scores.contains(&base)
+        };
+        let mut models = models.clone();
+        models.iter_mut().for_each(|model| model.scores.retain(|score| is_read(&score.name)));
+        let input = Input { models: &models, replicates: &[], evidence };
+        let whole = Options::default();
+        once(&format!("{}: first answer", analysis.name), || (analysis.run)(&input, &whole).unwrap());
+        let Some(mut kept) = analysis.again.map(|again| again()) else { continue };
+        let names: Vec<String> = models[0].scores.iter().map(|score| score.name.clone()).collect();
+        let first = names.iter().position(|name| name.starts_with(analysis.wants.scores.first().unwrap_or(&"aum")));
+        let first = first.unwrap_or_default();
+        let of = |scores: &[String], quick| Options { scores: scores.to_vec(), quick, ..Options::default() };
+        let (one, other, both) = (&names[first..=first], &names[first + 1..first + 2], &names[first..first + 2]);
+        once(&format!("{}: first look", analysis.name), || kept.answer(&input, &of(one, true)).unwrap());
+        kept.answer(&input, &of(one, false)).unwrap();
+        once(&format!("{}: another score", analysis.name), || kept.answer(&input, &of(other, true)).unwrap());
+        kept.answer(&input, &of(other, false)).unwrap();
+        once(&format!("{}: both", analysis.name), || kept.answer(&input, &of(both, true)).unwrap());
+        timed(&format!("{}: a score fewer", analysis.name), || kept.answer(&input, &of(one, true)).unwrap());
+        let held_out = Options { role: "val".to_owned(), ..of(one, true) };
+        once(&format!("{}: another role", analysis.name), || kept.answer(&input, &held_out).unwrap());
+    }
 }
 
 fn once<T>(what: &str, work: impl FnOnce() -> T) {
