@@ -1,6 +1,7 @@
 //! `bench`: how many examples per second do training and scoring passes do, on made-up images? Training goes through the
 //! crew of `run` itself: a real study in a temporary folder, observations, scores and rows included.
 
+use std::hash::{BuildHasher, RandomState};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -161,7 +162,9 @@ fn training(options: &cli::Bench, set: InstructionSet) -> Result<Vec<f64>> {
         Some(device) => Devices::find(Some(&Wish::parse(device)?), None)?,
         None => Devices::on_cpu(set),
     };
-    let folder = Folder(std::env::temp_dir().join(format!("diffscope-bench-{}", std::process::id())));
+    // A process of the same number may have been killed here before.
+    let nonce = RandomState::new().hash_one(Instant::now());
+    let folder = Folder(std::env::temp_dir().join(format!("diffscope-bench-{}-{nonce:x}", std::process::id())));
     // The first epoch is the warm-up; a job may be at its last one long before the slowest has begun it.
     let wanted = options.steps.div_ceil(STEPS) + 1;
     let study = study(options, devices, SLOWEST * wanted, folder.0.clone())?;

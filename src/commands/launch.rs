@@ -156,7 +156,8 @@ fn show_foreign_work(context: &Context, id: &ReplicateId, outcome: &Outcome, exa
     let finished = view.progress.state == State::Finished;
     match outcome {
         Outcome::Elsewhere(_) => {
-            let progress = results::progress(&context.folder, view.progress)?;
+            let mut progress = results::progress(&context.folder, view.progress)?;
+            progress.hold_back_finish();
             context.board.update(id, |view| view.progress = progress);
         }
         Outcome::Finished if !finished => {

@@ -51,9 +51,10 @@ pub fn remove_leftovers(folder: &Path) -> Result<()> {
         if !(name.starts_with('.') && name.ends_with(".tmp")) {
             continue;
         }
-        let file = File::open(entry.path());
-        if file.is_ok_and(|file| file.try_lock().is_ok()) {
-            remove_if_there(&entry.path())?;
+        let path = entry.path();
+        // A writer may have renamed the file that we opened and another have begun its own under the same name.
+        if File::open(&path).is_ok_and(|file| file.try_lock().is_ok() && is_still_at(&file, &path)) {
+            remove_if_there(&path)?;
         }
     }
     Ok(())

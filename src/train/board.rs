@@ -99,6 +99,13 @@ impl Progress {
         self.state == State::Finished && !self.non_finite
     }
 
+    /// Of a replicate that another process trains: it counts as finished when its scores are read, at its turn.
+    pub fn hold_back_finish(&mut self) {
+        if self.state == State::Finished {
+            self.state = State::Running;
+        }
+    }
+
     /// Takes over what a replicate's record says.
     pub fn follow(&mut self, record: &ReplicateRecord) {
         self.device.clone_from(&record.device);

@@ -215,11 +215,8 @@ impl Manager {
             let owner = self.owners.get(id).map(|owner| format!("trained by {owner}"));
             self.context.board.update(id, |view| {
                 view.progress.follow(&record);
+                view.progress.hold_back_finish();
                 view.progress.reason = owner;
-                if record.state == State::Finished {
-                    // It counts as finished here when its scores are read, at its turn.
-                    view.progress.state = State::Running;
-                }
             });
         }
         if self.running < self.jobs && self.waiting.is_empty() {

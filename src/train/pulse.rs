@@ -56,11 +56,12 @@ impl Pulse {
     }
 
     /// Whether it is time to rewrite `replicate.json`.
-    pub fn write(&mut self) -> bool {
-        let due = self.written.elapsed() >= HEARTBEAT;
-        if due {
-            self.written = Instant::now();
-        }
-        due
+    pub fn is_write_due(&self) -> bool {
+        self.written.elapsed() >= HEARTBEAT
+    }
+
+    /// It is rewritten. Counted from here, a disk that takes longer than a heartbeat is not written to at every step.
+    pub fn wrote(&mut self) {
+        self.written = Instant::now();
     }
 }

@@ -191,8 +191,9 @@ impl Life<'_> {
             while self.steer.wait(HEARTBEAT) {}
             return self.steer.wish().map_or(Ok(()), |leave| Err(Stop::Leave(leave)));
         }
-        if self.pulse.write() {
+        if self.pulse.is_write_due() {
             self.write_record()?;
+            self.pulse.wrote();
         }
         if self.steer.paused() {
             self.announce(State::Paused, Some(PARKED.into()))?;
@@ -290,7 +291,8 @@ impl<'a, K: Kernels> Run<'a, K> {
         }
         let done = epoch == self.life.plan.timetable.epochs;
         let wish = self.life.steer.wish();
-        if wish.is_some() || done || self.is_due() {
+        // Who leaves at once or is skipped keeps the checkpoint that is there.
+        if wish == Some(Leave::AfterEpoch) || done || self.is_due() {
             commit::checkpoint(self)?;
             self.life.show_record();
         }

@@ -1,8 +1,8 @@
 //! What happens on a device that is full, missing or not asked for?
 
 use std::process::Command;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Barrier};
 use std::time::Duration;
 
 use diffscope::Error;
@@ -29,11 +29,14 @@ fn crew_on_a_device_with_room_for(room: usize, jobs: usize) -> (Vec<State>, Vec<
         Arc::new(Board::of(results::views(&folder, &prepared.plan, &Arc::new(Examples::of(&prepared.dataset)))));
     let (context, events) = studies::context(&prepared, folder, board.clone());
     let (inside, most) = (AtomicUsize::new(0), Arc::new(AtomicUsize::new(0)));
+    // The first three are there together, however slow the machine is.
+    let (came, together) = (AtomicUsize::new(0), Barrier::new(3));
     let seen = most.clone();
     let trainer: Trainer = Arc::new(move |_, plan, _| {
         let taken = inside.fetch_add(1, Ordering::SeqCst) + 1;
-        // Whoever comes early is still there when the next one asks for memory.
-        std::thread::sleep(Duration::from_millis(50));
+        if came.fetch_add(1, Ordering::SeqCst) < 3 {
+            together.wait();
+        }
         let outcome = if taken > room {
             Err(Error::OutOfMemory(format!("{} asks for 3 GiB of 2", plan.id)))
         } else {

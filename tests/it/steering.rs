@@ -1,9 +1,10 @@
 //! Can a running study be steered? Every command, mid-epoch, on real replicates.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use crossbeam_channel::Sender;
 use diffscope::nn::CpuKernels;
 use diffscope::store::record::State;
 use diffscope::train::Crew;
@@ -46,9 +47,10 @@ fn stop_after_this_epoch_commits_the_epoch_and_frees_the_job() {
     assert!(stopped.epochs_done > 0);
     let checkpoint = running.folder.replicate(&id("net", 0)).checkpoint().unwrap().unwrap();
     assert_eq!(checkpoint.epochs_done, stopped.epochs_done);
-    running.crew.commands.send(Command::StopAfterEpoch(Target::One(id("mlp-16x1", 0)))).unwrap();
     running.crew.commands.send(Command::Resume(Target::One(id("net", 0)))).unwrap();
     running.crew.commands.send(Command::Next(id("net", 0))).unwrap();
+    // Last: the job that it frees goes to the next one at once.
+    running.crew.commands.send(Command::StopAfterEpoch(Target::One(id("mlp-16x1", 0)))).unwrap();
     let epochs = stopped.epochs_done;
     let _ = progress_when(&running, "it goes on where it stopped", |all| of(all, "net", 0).epochs_done > epochs);
     running.crew.end(false);
@@ -72,6 +74,25 @@ fn skip_leaves_mid_epoch_and_retry_brings_it_back() {
     });
     let view = running.board.snapshot().into_iter().find(|view| view.progress.id == id("net", 0)).unwrap();
     assert_eq!(view.margins.len(), view.progress.epochs_done as usize, "what was lost is not shown any more");
+    running.crew.end(false);
+}
+
+#[test]
+fn who_leaves_at_once_at_an_epochs_very_end_writes_no_checkpoint_either() {
+    let dir = tempfile::tempdir().unwrap();
+    let commands = Arc::new(OnceLock::<Sender<Command>>::new());
+    let to_crew = commands.clone();
+    let hook = Arc::new(move |plan: &diffscope::study::plan::ReplicatePlan, stage: Stage| {
+        if plan.id == id("net", 0) && stage == Stage::Row {
+            to_crew.wait().send(Command::Skip(id("net", 0))).unwrap();
+            // The wish is there before the replicate asks for it.
+            std::thread::sleep(Duration::from_millis(300));
+        }
+    });
+    let running = start_with(&dir.path().join("s"), &LONG, 1, hook);
+    commands.set(running.crew.commands.clone()).unwrap();
+    let _ = progress_when(&running, "it is passed over", |all| of(all, "net", 0).state == State::Skipped);
+    assert!(running.folder.replicate(&id("net", 0)).checkpoint().unwrap().is_none());
     running.crew.end(false);
 }
 
@@ -110,7 +131,7 @@ fn a_panic_or_an_error_in_one_replicate_leaves_the_others_running_and_can_be_ret
             && of(all, "net", 1).state == State::Failed
     });
     assert!(of(&all, "net", 1).reason.as_ref().unwrap().contains("broken on purpose"));
-    assert!(running.events.try_iter().any(|event| matches!(event, Event::State { state: State::Failed, .. })));
+    assert!(running.events.iter().any(|event| matches!(event, Event::State { state: State::Failed, .. })));
     broken.store(false, Ordering::Relaxed);
     running.crew.commands.send(Command::Retry(id("net", 1))).unwrap();
     let _ = progress_when(&running, "the retry is finished", |all| of(all, "net", 1).state == State::Finished);

@@ -75,7 +75,11 @@ pub fn start_with(dir: &Path, settings: &[&str], jobs: usize, stages: StageHook)
 /// Runs a study until nothing is left to do.
 pub fn run(dir: &Path, settings: &[&str], jobs: usize) {
     let running = start(dir, settings, jobs);
-    let _ = progress_when(&running, "all is done", |all| all.iter().all(|one| one.state == State::Finished));
+    let _ = progress_when(&running, "all is done", |all| {
+        let stuck = all.iter().find(|one| matches!(one.state, State::Failed | State::Paused));
+        assert!(stuck.is_none(), "{stuck:?}");
+        all.iter().all(|one| one.state == State::Finished)
+    });
     running.crew.end(false);
 }
 
