@@ -247,9 +247,14 @@ impl Learned {
 
 /// Both margins on test and training examples, as the paper's appendix C.4.
 fn margins(subject: &Subject) -> Vec<Margin> {
-    let sides = ["test", "train"].into_iter().filter_map(|role| subject.side(role));
-    let margin = |side: &Side, name: &'static str| Some(Margin::of(side, name, side.score(name, &[])?, subject.last));
-    sides.flat_map(|side| MARGINS.into_iter().filter_map(move |name| margin(side, name))).collect()
+    let all: Vec<(&Side, &'static str)> = ["test", "train"]
+        .into_iter()
+        .filter_map(|role| subject.side(role))
+        .flat_map(|side| MARGINS.map(|name| (side, name)))
+        .collect();
+    let margin =
+        |(side, name): &(&Side, &'static str)| Some(Margin::of(side, name, side.score(name, &[])?, subject.last));
+    all.par_iter().filter_map(margin).collect()
 }
 
 impl Margin {

@@ -1,5 +1,7 @@
 //! Which depths of a model are there? Its roles side by side.
 
+use ndarray::ArrayView1;
+
 use super::super::again::{Memory, key};
 use super::super::{Input, ModelScores, Options, ScoreRuns, UNSEEN, select};
 use super::DEPTH;
@@ -41,6 +43,12 @@ impl<'a> Side<'a> {
 
     pub fn labels(&self) -> &'a [u16] {
         &self.scores.cohort.labels
+    }
+
+    /// The class that each run gives an example; [`UNSEEN`] where it has another role there, empty where nothing is known.
+    pub fn classes(&self, example: usize) -> ArrayView1<'a, u16> {
+        let predicted = &self.scores.predicted;
+        if example < predicted.ncols() { predicted.column(example) } else { ArrayView1::from(&[]) }
     }
 
     /// The class that a run gives an example of this role; none where it has another role there.

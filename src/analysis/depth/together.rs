@@ -106,21 +106,23 @@ impl Together {
         let label = side.labels().get(example).copied();
         votes.fill(0);
         without.clear();
-        let runs = side.depth.values.nrows();
-        for class in (0..runs).filter_map(|run| side.class(run, example)) {
-            if let Some(votes) = votes.get_mut(usize::from(class)) {
+        let classes = side.classes(example);
+        let class_of = |run: usize| classes.get(run).copied().filter(|class| *class != UNSEEN);
+        for class in &classes {
+            if let Some(votes) = votes.get_mut(usize::from(*class)) {
                 *votes += 1;
             }
         }
+        let learned = learned.map(|score| score.values.column(example));
         let (mut others, mut entropies) = (Sum::default(), Sum::default());
-        for run in 0..runs {
-            let Some(depth) = side.depth_of(run, example) else { continue };
+        let depths = side.depth.values.column(example);
+        for (run, depth) in depths.iter().enumerate().filter(|(_, depth)| !depth.is_nan()) {
             let Some(by_depth) = self.by_depth.get_mut(depth.round() as usize) else { continue };
             by_depth.pairs += 1;
-            if let Some(value) = learned.and_then(|score| score.values.get((run, example))).filter(|v| !v.is_nan()) {
-                by_depth.learned.add(f64::from(*value));
+            if let Some(value) = learned.and_then(|column| column.get(run).copied()).filter(|value| !value.is_nan()) {
+                by_depth.learned.add(f64::from(value));
             }
-            let (Some(class), Some(label)) = (side.class(run, example), label) else { continue };
+            let (Some(class), Some(label)) = (class_of(run), label) else { continue };
             by_depth.looked += 1;
             by_depth.right += usize::from(class == label);
             if !outside {
