@@ -108,6 +108,10 @@ impl Loop<'_> {
             self.app.observe(event);
             changed = true;
         }
+        while let Some(arrived) = self.app.session.arrivals.as_ref().and_then(|from| from.news.try_recv().ok()) {
+            self.app.take_arrived(arrived);
+            changed = true;
+        }
         for text in terminal::stray_lines() {
             self.app.note(LogLine { id: None, text });
             changed = true;

@@ -22,6 +22,7 @@ use crate::tui::screen::{Target, View, first_end};
 use crate::tui::tabs::Tab;
 use crate::tui::widgets::figure::{self, Cursor};
 use crate::tui::widgets::{line, lines, pane, scrolled};
+use crate::tui::worker::Basis;
 
 /// Columns of the list of figures.
 const LIST: u16 = 34;
@@ -45,8 +46,8 @@ pub struct Answers {
 /// An answer, and what it is an answer to.
 #[derive(Debug, Clone)]
 pub struct Known {
-    /// Finished replicates behind it.
-    pub finished: usize,
+    /// What is behind it.
+    pub basis: Basis,
     /// What was chosen.
     pub options: Options,
     /// What was answered.
@@ -79,13 +80,13 @@ pub fn sharing(name: &str) -> impl Iterator<Item = &'static Analysis> {
 }
 
 impl App {
-    /// What an analysis is asked of, and the finished replicates that it would have.
-    pub(in crate::tui) fn asked_of(&self, analysis: &Analysis) -> (String, usize) {
+    /// What an analysis is asked of, and what its answer would be based on.
+    pub(in crate::tui) fn asked_of(&self, analysis: &Analysis) -> (String, Basis) {
         let model = if analysis.compares { String::new() } else { self.model_name().unwrap_or_default().to_owned() };
         let of_model = |progress: &Progress| model.is_empty() || progress.id.label == model;
         let finished = self.views.iter().filter(|view| view.progress.counts() && of_model(&view.progress));
-        let finished = finished.count();
-        (model, finished)
+        let basis = Basis { finished: finished.count(), imports: self.imports() };
+        (model, basis)
     }
 
     fn answer(&self, analysis: &'static Analysis) -> Option<&Answer> {
@@ -277,7 +278,7 @@ fn empty(app: &App, buf: &mut Buffer, body: Rect, name: &str) -> String {
 
 /// Why an analysis shows nothing.
 fn waiting(app: &App, analysis: &'static Analysis) -> String {
-    let (_, finished) = app.asked_of(analysis);
+    let (_, Basis { finished, .. }) = app.asked_of(analysis);
     match app.answer(analysis) {
         Some(answer) if !answer.warnings.is_empty() => answer.warnings.join(". "),
         Some(answer) => answer.reading.clone(),
