@@ -204,7 +204,15 @@ impl Loop<'_> {
         let Self { app, view, screen, .. } = self;
         screen.draw(|frame| screen::render(app, view, frame.buffer_mut()))?;
         app.page = view.page;
+        let mut synchronized = self.synchronized;
         if let Some(dataset) = &app.session.dataset {
+            // What is new is shown at once, blank where pictures come: they may take longer than a frame.
+            if view.gallery.clear(&mut out)? {
+                if std::mem::take(&mut synchronized) {
+                    out.write_all(b"\x1b[?2026l")?;
+                }
+                out.flush()?;
+            }
             view.gallery.send(&mut out, dataset)?;
         }
         let title = app.title();
@@ -212,7 +220,7 @@ impl Loop<'_> {
             write!(out, "\x1b]2;{}\x07", title.replace(char::is_control, " "))?;
             self.title = title;
         }
-        if self.synchronized {
+        if synchronized {
             out.write_all(b"\x1b[?2026l")?;
         }
         out.flush()
