@@ -55,7 +55,7 @@ pub fn all_progress(folder: &StudyFolder, plan: &Plan) -> Vec<Progress> {
 }
 
 /// What is known of every replicate without the folder.
-fn queued(plan: &Plan) -> impl Iterator<Item = Progress> {
+pub fn queued(plan: &Plan) -> impl Iterator<Item = Progress> + '_ {
     let queued =
         |replicate: &ReplicatePlan| Progress::queued(replicate.id.clone(), replicate.key.seed(), replicate.timetable);
     plan.replicates.iter().map(queued)
@@ -128,7 +128,15 @@ fn roles(plan: &Plan, id: &ReplicateId, examples: &Examples) -> Arc<[Role]> {
 
 /// The stored scores of a finished replicate, in the order of the plan's; NaN where one was not stored, and in the whole of an
 /// imported score that is not finite in this run.
-fn finished(folder: &StudyFolder, progress: &Progress, plan: &Plan, examples: &Examples) -> Result<Option<LiveScores>> {
+///
+/// # Errors
+/// A file that is missing, cannot be read or is not of this study.
+pub fn finished(
+    folder: &StudyFolder,
+    progress: &Progress,
+    plan: &Plan,
+    examples: &Examples,
+) -> Result<Option<LiveScores>> {
     let dir = folder.replicate(&progress.id);
     let Some(stored) = dir.scores()? else {
         return Err(Error::file(dir.path().join("scores.safetensors"), "is missing"));

@@ -274,7 +274,7 @@ impl Launch {
             headless::follow(crew, &events, &board, &notes, &out)?;
             false
         } else {
-            let session = screen::session(&folder, &plan, &examples, &board);
+            let session = screen::session(&folder, &plan, &examples, &board)?;
             let dataset = Some(prepared.dataset.clone());
             screen::watch(
                 crew,

@@ -1,6 +1,7 @@
 //! What each command does; one file per command.
 
 pub mod analyze;
+mod arrivals;
 pub mod bench;
 pub mod ctl;
 pub mod data;

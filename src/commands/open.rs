@@ -45,7 +45,7 @@ pub fn open(options: &cli::Open, look: &cli::Screen) -> Result<Exit> {
     // Only a convenience: a state folder that can't be written is no reason not to look.
     let _ = places::remember_last(folder.path());
     if super::has_screen() {
-        let session = screen::session(&folder, &plan, &examples, &board);
+        let session = screen::session(&folder, &plan, &examples, &board)?;
         let (tell, events) = unbounded();
         let commands = steer(folder.path().to_path_buf(), tell.clone())?;
         let mut logs = Logs::of(&folder, &plan);

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crossbeam_channel::Receiver;
 
+use super::arrivals::Lookout;
 use super::desk::Desk;
 use crate::analysis::{Analysis, Options};
 use crate::data::Examples;
@@ -50,27 +51,42 @@ fn softmax(logits: &[f32]) -> Vec<f32> {
     powers.iter().map(|power| power / sum).collect()
 }
 
-/// A session on a study; without commands it is read-only.
-pub fn session(folder: &StudyFolder, plan: &Arc<Plan>, examples: &Arc<Examples>, board: &Arc<Board>) -> Session {
+/// The scores of a plan as columns.
+pub(super) fn columns(plan: &Plan) -> Vec<ScoreColumn> {
     let timetable = plan.firsts().next().map(|first| first.timetable).unwrap_or_default();
     let column = |spec: &crate::scores::ScoreSpec| ScoreColumn {
         name: spec.name.clone(),
         harder: spec.harder(),
         about: spec.about(&timetable),
     };
-    let desk = Desk::new(folder, plan, examples, board);
+    plan.scores.iter().map(column).collect()
+}
+
+/// A session on a study; without commands it is read-only.
+///
+/// # Errors
+/// When the system gives no thread to look for imports.
+pub fn session(
+    folder: &StudyFolder,
+    plan: &Arc<Plan>,
+    examples: &Arc<Examples>,
+    board: &Arc<Board>,
+) -> Result<Session> {
+    let desk = Arc::new(Desk::new(folder, plan, examples, board));
+    let arrivals = Lookout::new(folder, plan, examples, board, desk.clone()).start()?;
     let analyse = move |analysis: &'static Analysis, model: &str, views: Arc<Vec<ReplicateView>>, options: &Options| {
         desk.answer(analysis, model, &views, options)
     };
-    Session {
+    Ok(Session {
         name: plan.config.name.clone(),
         dataset: None,
         examples: examples.clone(),
-        scores: plan.scores.iter().map(column).collect(),
+        scores: Arc::new(columns(plan)),
         imported: plan.imported_labels(),
         milestones: milestones(plan),
         board: board.clone(),
         events: None,
+        arrivals: Some(arrivals),
         commands: None,
         remote: false,
         jobs: 0,
@@ -80,7 +96,7 @@ pub fn session(folder: &StudyFolder, plan: &Arc<Plan>, examples: &Arc<Examples>,
         verdicts: Some(folder.path().to_path_buf()),
         log: Vec::new(),
         notice: None,
-    }
+    })
 }
 
 /// After how many epochs each model's learning rate drops.

@@ -1,6 +1,7 @@
 //! How do scores that were computed elsewhere come into a study folder?
 //!
-//! Everything is checked before anything is written. The values go into each run's `scores.safetensors`, or into
+//! Everything is checked before anything is written, and the replicates are claimed, so that nobody who trains them or adds scores
+//! to them rewrites the same files. The values go into each run's `scores.safetensors`, or into
 //! `ensemble/imported/<label>.safetensors`; `study.toml` lists the score at last, so that a kill before that leaves values
 //! that nobody reads and the next import replaces.
 
@@ -11,6 +12,7 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use super::folder::StudyFolder;
+use super::lock::{Claim, ReplicateLock};
 use super::record::{ReplicateRecord, State};
 use super::replicate::StoredScore;
 use super::tensors::{self, Tensor};
@@ -56,6 +58,8 @@ struct Places {
     runs: Vec<u32>,
     /// Whether these runs are made by the import.
     new: bool,
+    /// Whether these runs were trained here, so that another process may be at them.
+    trained: bool,
 }
 
 /// Keeps other imports, and a run that starts, from the study's record. Where a folder cannot be locked, nobody waits.
@@ -119,7 +123,8 @@ impl StudyFolder {
     /// Adds a score that was computed elsewhere to the study in a folder.
     ///
     /// # Errors
-    /// `Error::Usage` where it does not fit the study, with what was expected; nothing is written then.
+    /// `Error::Usage` where it does not fit the study, with what was expected; `Error::Failed` where somebody else is at one of the
+    /// replicates. Nothing is written then.
     pub fn import(path: &Path, score: &ForeignScore) -> Result<Done> {
         score.check()?;
         let _lock = lock(path);
@@ -133,6 +138,31 @@ impl StudyFolder {
         }
         folder.list(score, &places.runs)?;
         Ok(Done::Added(places.runs))
+    }
+
+    /// Waits while an import holds the claims of replicates, which is for a moment only.
+    pub fn wait_for_import(&self) {
+        drop(lock(self.path()));
+    }
+
+    /// Claims the replicates that get values; ownership ends when the claims are dropped.
+    fn claim(&self, score: &ForeignScore, places: &Places) -> Result<Vec<ReplicateLock>> {
+        if !places.trained {
+            return Ok(Vec::new());
+        }
+        let claim = |index: &u32| {
+            let id = ReplicateId { label: score.label.clone(), index: *index };
+            // Where there are no locks, nobody can be asked: then as before, who imports must know that nobody trains.
+            match self.replicate(&id).claim(true)? {
+                Claim::Ours(lock) => Ok(lock),
+                Claim::Theirs(owner) => {
+                    let advice = "nothing was written; try again once that is done";
+                    let here = self.path().display();
+                    Err(Error::Failed(format!("{here}: {owner} trains {id} or adds scores to it: {advice}")))
+                }
+            }
+        };
+        places.runs.iter().map(claim).collect()
     }
 
     fn check_examples(&self, score: &ForeignScore) -> Result<()> {
@@ -152,7 +182,7 @@ impl StudyFolder {
     /// Which runs of the study the rows belong to: row r to the r-th finished replicate of a trained model, or to run r.
     fn places(&self, score: &ForeignScore) -> Result<Places> {
         if !score.per_run {
-            return Ok(Places { runs: Vec::new(), new: false });
+            return Ok(Places { runs: Vec::new(), new: false, trained: false });
         }
         let (label, found) = (&score.label, score.rows.len());
         let trained = self.record().config.models.iter().any(|model| model.label() == label);
@@ -161,10 +191,10 @@ impl StudyFolder {
         let (runs, whose) = match known {
             _ if trained => (self.finished(label)?, "finished replicates"),
             Some((_, runs)) => ((0..*runs).collect(), "imported runs"),
-            None => return Ok(Places { runs: (0..found as u32).collect(), new: true }),
+            None => return Ok(Places { runs: (0..found as u32).collect(), new: true, trained }),
         };
         if runs.len() == found {
-            return Ok(Places { runs, new: false });
+            return Ok(Places { runs, new: false, trained });
         }
         let expected = runs.len();
         let advice = "one row for each, in the order of their numbers; or give the rows another --model";
@@ -203,6 +233,7 @@ impl StudyFolder {
 
     /// Puts each row into its run's scores; false where all of it was there.
     fn import_runs(&self, score: &ForeignScore, places: &Places) -> Result<bool> {
+        let _claims = self.claim(score, places)?;
         let listed = self.lists(score);
         let mut changed = Vec::new();
         for (index, row) in places.runs.iter().zip(&score.rows) {
@@ -287,5 +318,64 @@ fn foreign_run() -> ReplicateRecord {
         started: time,
         finished: time,
         ..ReplicateRecord::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::folder::StudyRecord;
+
+    /// A study with finished replicates of one model on three examples, each with a score.
+    fn trained(path: &Path, replicates: u32) -> StudyFolder {
+        let config = format!(
+            "name = \"s\"\ndata = {{ source = \"embedded\" }}\ntrain = {{ epochs = 2 }}\n[[model]]\nname = \"resnet8\"\n\
+             replicates = {replicates}\n"
+        );
+        let record = StudyRecord {
+            config: toml::from_str(&config).unwrap(),
+            ..StudyRecord::imported("s", 3, vec!["a".into(), "b".into()])
+        };
+        let study = StudyFolder::create(path, &record).unwrap();
+        for index in 0..replicates {
+            let dir = study.replicate(&ReplicateId { label: "resnet8".into(), index });
+            let aum = StoredScore { name: "aum".into(), values: vec![1.0, 2.0, 3.0], conventions: json!({}) };
+            dir.write_scores(&[aum]).unwrap();
+            dir.write_record(&ReplicateRecord { state: State::Finished, ..ReplicateRecord::default() }).unwrap();
+        }
+        study
+    }
+
+    fn names(study: &StudyFolder, index: u32) -> Vec<String> {
+        let dir = study.replicate(&ReplicateId { label: "resnet8".into(), index });
+        dir.scores().unwrap().unwrap().into_iter().map(|score| score.name).collect()
+    }
+
+    #[test]
+    fn a_replicate_that_somebody_else_is_at_keeps_its_files_and_the_holder_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let study = trained(folder.path(), 2);
+        let score = ForeignScore {
+            name: "paper.x".into(),
+            label: "resnet8".into(),
+            harder: Harder::High,
+            per_run: true,
+            rows: vec![vec![0.1, 0.2, 0.3], vec![0.4, 0.5, 0.6]],
+            origin: Value::Null,
+        };
+        let second = study.replicate(&ReplicateId { label: "resnet8".into(), index: 1 });
+        let Claim::Ours(held) = second.acquire().unwrap() else { panic!("nobody else is there") };
+        let error = StudyFolder::import(folder.path(), &score).unwrap_err();
+        let text = error.to_string();
+        let holder = format!("process {} on ", std::process::id());
+        for expected in [holder.as_str(), "resnet8/001", "nothing was written", "try again"] {
+            assert!(text.contains(expected), "{text} lacks {expected}");
+        }
+        assert_eq!((names(&study, 0), names(&study, 1)), (vec!["aum".to_owned()], vec!["aum".to_owned()]));
+        assert!(StudyFolder::open(folder.path()).unwrap().record().imported.is_empty());
+        drop(held);
+        assert_eq!(StudyFolder::import(folder.path(), &score).unwrap(), Done::Added(vec![0, 1]));
+        assert_eq!(names(&study, 1), ["aum", "paper.x"]);
+        assert!(matches!(second.acquire().unwrap(), Claim::Ours(_)), "it was given back");
     }
 }

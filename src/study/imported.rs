@@ -73,6 +73,23 @@ impl Plan {
         self
     }
 
+    /// The same plan with what was imported since; none where that does not go on from what was there, so that places of
+    /// scores would change.
+    pub fn with_more_imported(&self, imported: &[ImportedScore]) -> Option<Self> {
+        let same =
+            |a: &ImportedScore, b: &ImportedScore| (&a.name, a.harder, a.per_run) == (&b.name, b.harder, b.per_run);
+        let goes_on =
+            imported.len() >= self.imported.len() && self.imported.iter().zip(imported).all(|(a, b)| same(a, b));
+        if !goes_on {
+            return None;
+        }
+        let mut own = self.clone();
+        own.scores.truncate(own.scores.len() - own.imported.len());
+        own.replicates.retain(|replicate| !self.is_imported(&replicate.id.label));
+        own.imported.clear();
+        Some(own.with_imported(imported))
+    }
+
     /// Labels of models that are known by imported scores alone.
     pub fn imported_labels(&self) -> Vec<String> {
         labels(&self.imported, &self.config).into_iter().map(|(label, _)| label).collect()

@@ -79,18 +79,18 @@ fn gone(need: &Need, plan: &ReplicatePlan, record: &ReplicateRecord, dir: &Repli
 /// A file that cannot be read or written.
 pub fn fill(folder: &StudyFolder, plan: &Plan, dataset: &Dataset, lockless: bool) -> Result<()> {
     for replicate in plan.replicates.iter().filter(|replicate| !plan.is_imported(&replicate.id.label)) {
-        fill_one(&folder.replicate(&replicate.id), &plan.scores, replicate, (dataset, lockless))?;
+        fill_one(folder, &plan.scores, replicate, (dataset, lockless))?;
     }
     Ok(())
 }
 
 fn fill_one(
-    dir: &ReplicateDir,
+    folder: &StudyFolder,
     specs: &[ScoreSpec],
     plan: &ReplicatePlan,
     (dataset, lockless): (&Dataset, bool),
 ) -> Result<()> {
-    let (timetable, labels) = (&plan.timetable, &dataset.labels);
+    let (timetable, labels, dir) = (&plan.timetable, &dataset.labels, &folder.replicate(&plan.id));
     // Files that cannot be read are that replicate's failure, told when it is shown.
     let Ok(Some(record)) = dir.record() else { return Ok(()) };
     let (true, Ok(Some(stored))) = (record.state == State::Finished, dir.scores()) else { return Ok(()) };
@@ -105,8 +105,15 @@ fn fill_one(
     let Ok(Some(observations)) = dir.open_observations() else { return Ok(()) };
     let roles = plan.roles(dataset.train, dataset.test());
     let sizes = Sizes { roles, observed: record.observed, classes: dataset.classes(), timetable: *timetable };
-    // Whoever is at it already, adds them.
-    let Claim::Ours(_lock) = dir.claim(lockless)? else { return Ok(()) };
+    let claim = match dir.claim(lockless)? {
+        Claim::Theirs(_) => {
+            folder.wait_for_import();
+            dir.claim(lockless)?
+        }
+        ours @ Claim::Ours(_) => ours,
+    };
+    // Whoever else is at it already, adds them.
+    let Claim::Ours(_lock) = claim else { return Ok(()) };
     let mut observers: Vec<_> = missing.iter().map(|spec| spec.observer(&sizes)).collect();
     replay(&mut observers, dir, &observations, timetable.rows_after(record.epochs_done), labels)?;
     let (_, logits) = dir.final_logits()?;
@@ -118,13 +125,18 @@ fn fill_one(
     store(dir, added.collect(), "scores added from the stored observations and final logits")
 }
 
-/// Stores scores beside those that a finished replicate has, and says so in its log.
+/// Stores scores beside those that a finished replicate has, and says so in its log. One that somebody else stored before the
+/// replicate was claimed stays.
 ///
 /// # Errors
 /// Stored scores that cannot be read; a file that cannot be written.
 pub(super) fn store(dir: &ReplicateDir, added: Vec<StoredScore>, told: &str) -> Result<()> {
     let mut scores = dir.scores()?.unwrap_or_default();
-    scores.extend(added);
+    for score in added {
+        if scores.iter().all(|known| known.name != score.name) {
+            scores.push(score);
+        }
+    }
     dir.write_scores(&scores)?;
     dir.log(told)
 }

@@ -179,7 +179,7 @@ impl ReplicateView {
     }
 }
 
-/// The live board of a study: a view per replicate, in the plan's order.
+/// The live board of a study: a view per replicate, in the plan's order; behind them runs that were imported since.
 #[derive(Debug, Default)]
 pub struct Board {
     views: Mutex<Vec<ReplicateView>>,
@@ -204,9 +204,24 @@ impl Board {
         self.ensembles.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Replaces what they say together.
-    pub fn set_ensembles(&self, ensembles: Ensembles) {
-        *self.ensembles.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(ensembles);
+    /// Adds to what they say together; scores of a model that were there already are replaced.
+    pub fn add_ensembles(&self, fresh: Ensembles) {
+        let mut known = self.ensembles.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::make_mut(&mut known).extend(fresh);
+        drop(known);
+        self.version.fetch_add(1, Ordering::Release);
+    }
+
+    /// Takes the scores of these replicates, in one change; one that is not there yet comes behind the others.
+    pub fn take_scores(&self, fresh: Vec<ReplicateView>) {
+        let mut views = self.views.lock().unwrap_or_else(PoisonError::into_inner);
+        for fresh in fresh {
+            match views.iter_mut().find(|view| view.progress.id == fresh.progress.id) {
+                Some(view) => view.scores = fresh.scores,
+                None => views.push(fresh),
+            }
+        }
+        drop(views);
         self.version.fetch_add(1, Ordering::Release);
     }
 

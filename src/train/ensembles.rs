@@ -39,10 +39,22 @@ impl Ensembles {
             // What is wrong with a replicate's files is told where it is shown.
             let _ = ensembles.refresh(folder, plan, examples, model.label());
         }
+        ensembles.extend(Self::imported(folder, plan, examples));
+        ensembles
+    }
+
+    /// What was imported for every model, from the folder.
+    pub fn imported(folder: &StudyFolder, plan: &Plan, examples: &Examples) -> Self {
+        let mut ensembles = Self::default();
         for label in plan.labels() {
             ensembles.read_imported(folder, plan, examples.len(), &label);
         }
         ensembles
+    }
+
+    /// Adds scores; those of the same model and name are replaced.
+    pub fn extend(&mut self, fresh: Self) {
+        self.scores.extend(fresh.scores);
     }
 
     /// Brings those of one model up to date.

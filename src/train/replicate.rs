@@ -12,6 +12,7 @@ use crossbeam_channel::Sender;
 
 use super::board::{Board, LiveScores, MarginQuantiles, margin_history, margin_quantiles};
 use super::commit;
+use super::ensembles::Ensembles;
 use super::events::Event;
 use super::late_passes;
 use super::learner::Learner;
@@ -409,9 +410,9 @@ impl<'a, K: Kernels> Run<'a, K> {
 /// Lets the finished replicates of the model say together what they can; trouble is told and stops nothing.
 fn refresh_ensembles(context: &Context, plan: &ReplicatePlan) {
     let (board, examples) = (&context.board, Examples::of(&context.dataset));
-    let mut ensembles = (*board.ensembles()).clone();
+    let mut ensembles = Ensembles::default();
     match ensembles.refresh(&context.folder, &context.plan, &examples, &plan.id.label) {
-        Ok(()) => board.set_ensembles(ensembles),
+        Ok(()) => board.add_ensembles(ensembles),
         Err(error) => {
             let _ = context.events.send(Event::Log { id: Some(plan.id.clone()), text: error.to_string() });
         }

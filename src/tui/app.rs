@@ -2,6 +2,7 @@
 //! of the workers, and where the person is.
 
 mod actions;
+mod arrivals;
 mod choices;
 mod enabled;
 mod input;
@@ -20,9 +21,10 @@ use super::summary::{Believed, Summary};
 use super::tabs::answer::Known;
 use super::tabs::{Tab, answer, correlation, examples, train};
 use super::theme::Theme;
-use super::worker::{Question, Reply};
+use super::worker::{Basis, Question, Reply};
 use crate::analysis::Options;
 use crate::data::Role;
+use crate::scores::Harder;
 use crate::store::record::State;
 use crate::store::verdicts::Review;
 use crate::study::ReplicateId;
@@ -103,8 +105,8 @@ impl LogLine {
 /// The runs behind a summary: epochs done, and whether a loss was non-finite.
 type Behind = Vec<(ReplicateId, u32, bool)>;
 
-/// The model of a summary, whether it is of held-out examples, and its runs: there may be none.
-type AskedSummary = (String, bool, Behind);
+/// The model of a summary, whether it is of held-out examples, its runs (there may be none), and how often scores were imported.
+type AskedSummary = (String, bool, Behind, usize);
 
 /// Best and worst ranks of all examples by one score, with the model's label, whether they are held out, and the score's place.
 type RankRanges = (String, bool, usize, Arc<Vec<(u32, u32)>>);
@@ -158,12 +160,13 @@ pub struct App {
     /// Rows of the page last drawn.
     pub page: usize,
     version: Option<u64>,
+    imports: usize,
     reviewing: verdicts::Reviewing,
     asked_summary: Option<AskedSummary>,
     asked_ranges: Option<(usize, AskedSummary)>,
     rank_ranges: Option<RankRanges>,
     asked_story: Option<(usize, Vec<(ReplicateId, u32)>)>,
-    asked_answer: Option<(&'static str, String, usize, Options)>,
+    asked_answer: Option<(&'static str, String, Basis, Options)>,
     effects: Vec<Effect>,
 }
 
@@ -195,6 +198,7 @@ impl App {
             gpus: Vec::new(),
             page: 10,
             version: None,
+            imports: 0,
             reviewing: verdicts::Reviewing::default(),
             asked_summary: None,
             asked_story: None,
@@ -298,10 +302,11 @@ impl App {
             behind.iter().filter(|(.., non_finite)| !non_finite).map(|(id, epoch, _)| (id.clone(), *epoch)).collect();
         let views = Arc::clone(&self.views);
         let held_out = self.looks_at_held_out();
-        let asked = (model.clone(), held_out, behind);
+        let asked = (model.clone(), held_out, behind, self.imports);
         if self.asked_summary.as_ref() != Some(&asked) {
             self.asked_summary = Some(asked.clone());
-            let question = Question::Summary { model: model.clone(), held_out, views: Arc::clone(&views) };
+            let (model, views, scores) = (model.clone(), Arc::clone(&views), Arc::clone(&self.session.scores));
+            let question = Question::Summary { model, held_out, scores, views };
             self.effects.push(Effect::Ask(question));
         }
         let sorted = self.examples.sorted_score();
@@ -310,7 +315,8 @@ impl App {
             && self.asked_ranges.as_ref() != Some(&(score, asked.clone()))
         {
             self.asked_ranges = Some((score, asked));
-            let question = Question::RankRanges { model, held_out, score, views: Arc::clone(&views) };
+            let harder = self.session.scores.get(score).map_or(Harder::High, |score| score.harder);
+            let question = Question::RankRanges { model, held_out, score, harder, views: Arc::clone(&views) };
             self.effects.push(Effect::Ask(question));
         }
         if let Some(example) = self.example
@@ -328,19 +334,19 @@ impl App {
     /// would give way to the next.
     fn ask_answer(&mut self, name: &'static str) {
         for analysis in answer::sharing(name) {
-            let (model, finished) = self.asked_of(analysis);
+            let (model, basis) = self.asked_of(analysis);
             let options = self.choice.clone();
             let known = self.answers.known.get(&(analysis.name, model.clone()));
-            let known = known.is_some_and(|known| known.finished == finished && known.options == options);
-            let enough = finished > 0 || self.is_imported();
+            let known = known.is_some_and(|known| known.basis == basis && known.options == options);
+            let enough = basis.finished > 0 || self.is_imported();
             if known || !enough {
                 continue;
             }
-            let wanted = (analysis.name, model.clone(), finished, options.clone());
+            let wanted = (analysis.name, model.clone(), basis, options.clone());
             if self.asked_answer.as_ref() != Some(&wanted) {
                 self.asked_answer = Some(wanted);
                 let views = Arc::clone(&self.views);
-                self.effects.push(Effect::Ask(Question::Answer { analysis, model, options, finished, views }));
+                self.effects.push(Effect::Ask(Question::Answer { analysis, model, options, basis, views }));
             }
             return;
         }
@@ -372,9 +378,9 @@ impl App {
                 self.rank_ranges = Some((model, held_out, score, ranges));
             }
             Reply::Story(story) => self.story = Some(story),
-            Reply::Answer { name, model, options, finished, answer } => {
+            Reply::Answer { name, model, options, basis, answer } => {
                 let options = Options { quick: false, ..options };
-                self.answers.known.insert((name, model), Known { finished, options, answer });
+                self.answers.known.insert((name, model), Known { basis, options, answer });
             }
         }
     }

@@ -108,6 +108,10 @@ impl Loop<'_> {
             self.app.observe(event);
             changed = true;
         }
+        while let Some(arrived) = self.app.session.arrivals.as_ref().and_then(|from| from.news.try_recv().ok()) {
+            self.app.take_arrived(arrived);
+            changed = true;
+        }
         for text in terminal::stray_lines() {
             self.app.note(LogLine { id: None, text });
             changed = true;
@@ -200,7 +204,15 @@ impl Loop<'_> {
         let Self { app, view, screen, .. } = self;
         screen.draw(|frame| screen::render(app, view, frame.buffer_mut()))?;
         app.page = view.page;
+        let mut synchronized = self.synchronized;
         if let Some(dataset) = &app.session.dataset {
+            // What is new is shown at once, blank where pictures come: they may take longer than a frame.
+            if view.gallery.clear(&mut out)? {
+                if std::mem::take(&mut synchronized) {
+                    out.write_all(b"\x1b[?2026l")?;
+                }
+                out.flush()?;
+            }
             view.gallery.send(&mut out, dataset)?;
         }
         let title = app.title();
@@ -208,7 +220,7 @@ impl Loop<'_> {
             write!(out, "\x1b]2;{}\x07", title.replace(char::is_control, " "))?;
             self.title = title;
         }
-        if self.synchronized {
+        if synchronized {
             out.write_all(b"\x1b[?2026l")?;
         }
         out.flush()

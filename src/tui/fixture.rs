@@ -287,11 +287,12 @@ pub fn session_with_commands() -> (Session, Receiver<Command>) {
         name: "demo".into(),
         examples: Arc::new(Examples::of(&dataset)),
         dataset: Some(dataset),
-        scores: columns(),
+        scores: Arc::new(columns()),
         imported: Vec::new(),
         milestones: ["resnet8", "mlp-512x7"].map(|label| (label.to_owned(), vec![6.0])).to_vec(),
         board: Arc::new(board),
         events: None,
+        arrivals: None,
         commands: Some(commands),
         remote: false,
         jobs: 2,
@@ -339,7 +340,7 @@ pub fn imported() -> Session {
         name: "published".into(),
         examples: Arc::new(Examples { ids: (0..TRAIN as u32).collect(), train: TRAIN, ..Examples::default() }),
         dataset: None,
-        scores: vec![column("forgetting", Harder::High), column("paper.aum", Harder::Low)],
+        scores: Arc::new(vec![column("forgetting", Harder::High), column("paper.aum", Harder::Low)]),
         imported: vec!["resnet18".into(), "crowd".into()],
         milestones: Vec::new(),
         board: Arc::new(Board::of((0..3).map(run).collect())),
@@ -377,7 +378,7 @@ pub fn held_out_session() -> Session {
         let in_and_out = (name == "memorization").then(|| [vec![5; ALL], vec![3; ALL]]);
         let consensus = Consensus { values: (0..ALL).map(values).collect(), counts: vec![2; ALL], in_and_out };
         ensembles.insert("mlp-512x7", name, consensus);
-        session.scores.push(ScoreColumn { name: name.into(), harder, about: about(name) });
+        Arc::make_mut(&mut session.scores).push(ScoreColumn { name: name.into(), harder, about: about(name) });
     }
     session.board = Arc::new(Board::of(views).with_ensembles(ensembles));
     session

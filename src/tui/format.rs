@@ -148,6 +148,24 @@ pub fn wrap_to(text: &str, width: usize, lines: usize) -> Vec<String> {
     wrapped
 }
 
+/// As [`wrap_to`], but cut between words.
+pub fn wrap_to_words(text: &str, width: usize, lines: usize) -> Vec<String> {
+    let mut wrapped = wrap(text, width);
+    let is_cut = wrapped.len() > lines;
+    wrapped.truncate(lines);
+    if let Some(last) = wrapped.last_mut().filter(|_| is_cut) {
+        // The last word gives way where the dots have no room.
+        while last.width() + 1 > width
+            && let Some(end) = last.rfind(' ')
+        {
+            last.truncate(end);
+        }
+        last.push('…');
+        *last = fit(last, width);
+    }
+    wrapped
+}
+
 /// The text in lines of at most `width` columns, broken between words.
 pub fn wrap(text: &str, width: usize) -> Vec<String> {
     let mut lines = vec![String::new()];
@@ -196,5 +214,9 @@ mod tests {
         assert_eq!(whole_words("One is, as two is.", 9), "One is");
         assert_eq!(whole_words("twelve letters", 9), "twelve");
         assert_eq!(wrap("one two three", 7), ["one two", "three"]);
+        assert_eq!(wrap_to_words("one two three four", 8, 2), ["one two", "three…"]);
+        assert_eq!(wrap_to_words("one two three", 7, 1), ["one…"], "the dots have no room behind both");
+        assert_eq!(wrap_to_words("one two three", 7, 2), ["one two", "three"]);
+        assert_eq!(wrap_to_words("incomprehensible words", 5, 1), ["inco…"]);
     }
 }

@@ -153,23 +153,45 @@ impl Gallery {
         self.shown.clear();
     }
 
+    /// Blanks the places where pictures come and none was: what stood there would be seen until the last picture is drawn, which
+    /// takes a terminal a while. A picture that replaces another one of its place stays out of this, so that it does not flicker.
+    /// Whether there was any such place.
+    ///
+    /// # Errors
+    /// When the terminal cannot be written to.
+    pub fn clear(&self, out: &mut impl Write) -> std::io::Result<bool> {
+        let is_new = |placement: &&Placement| self.shown.iter().all(|shown| shown.area != placement.area);
+        let mut any = false;
+        for placement in self.wanted.iter().filter(is_new) {
+            blank(out, placement.area)?;
+            any = true;
+        }
+        Ok(any)
+    }
+
     /// Sends what is wanted and not shown.
     ///
     /// # Errors
     /// When the terminal cannot be written to.
     pub fn send(&mut self, out: &mut impl Write, dataset: &Dataset) -> std::io::Result<()> {
         for placement in self.wanted.iter().filter(|placement| !self.shown.contains(placement)) {
-            let Rect { x, y, width, height } = placement.area;
+            let Rect { x, y, .. } = placement.area;
             // Blanks first: an older picture or text may reach further than the new picture's pixels.
-            for row in y..y + height {
-                write!(out, "\x1b[0m\x1b[{};{}H{}", row + 1, x + 1, " ".repeat(width.into()))?;
-            }
+            blank(out, placement.area)?;
             write!(out, "\x1b[{};{}H", y + 1, x + 1)?;
             out.write_all(sixels(dataset, placement).as_bytes())?;
         }
         self.shown.clone_from(&self.wanted);
         Ok(())
     }
+}
+
+/// Writes blanks, which take away text and pictures.
+fn blank(out: &mut impl Write, Rect { x, y, width, height }: Rect) -> std::io::Result<()> {
+    for row in y..y + height {
+        write!(out, "\x1b[0m\x1b[{};{}H{}", row + 1, x + 1, " ".repeat(width.into()))?;
+    }
+    Ok(())
 }
 
 /// The picture as sixels; nothing where it has no pixels.
@@ -255,6 +277,35 @@ mod tests {
         gallery.forget();
         assert!(!frame(&mut gallery, placement).is_empty());
         assert!(!frame(&mut gallery, Placement { example: 3, ..placement }).is_empty());
+    }
+
+    #[test]
+    fn places_where_no_picture_was_are_blanked_before_the_first_one_is_drawn() {
+        let dataset = fixture::dataset();
+        let mut buf = Buffer::empty(Rect::new(0, 0, 40, 20));
+        let (scale, size) = SIXEL.fit(dataset.shape, Size::new(6, 6)).unwrap();
+        let at = |example, x| Placement { example, area: Rect::new(x, 3, size.width, size.height), scale };
+        let mut gallery = Gallery::default();
+        let mut cleared = |wanted: &[Placement]| {
+            gallery.begin();
+            for placement in wanted {
+                gallery.want(&mut buf, *placement);
+            }
+            gallery.settle(&mut buf);
+            let mut sent = Vec::new();
+            let any = gallery.clear(&mut sent).unwrap();
+            gallery.send(&mut Vec::new(), &dataset).unwrap();
+            (any, String::from_utf8(sent).unwrap())
+        };
+        let (any, sent) = cleared(&[at(0, 1), at(1, 20)]);
+        assert!(any && !sent.contains("\x1bP"), "{sent:?}");
+        for column in [2, 21] {
+            let row = format!(";{column}H{}", " ".repeat(size.width.into()));
+            assert_eq!(sent.matches(&row).count(), usize::from(size.height));
+        }
+        assert_eq!(cleared(&[at(2, 1), at(1, 20)]), (false, String::new()), "one picture replaces another");
+        assert!(cleared(&[at(2, 2), at(1, 20)]).1.contains(";3H"), "it moved by a column");
+        assert!(cleared(&[]) == (false, String::new()) && cleared(&[at(2, 2)]).0, "text was there meanwhile");
     }
 
     #[test]

@@ -1,4 +1,5 @@
-//! What is where? One line for the study, one for the tabs, the body, one line of reading, one of keys.
+//! What is where? One line for the study, one for the tabs, the body, the reading (one line, up to three where an analysis says
+//! more), one line of keys.
 //!
 //! ```text
 //!  study, counts                         gauge, ETA
@@ -20,6 +21,9 @@ use super::widgets::{bars, line, line_right, lines, whole_parts};
 use super::{format, keys, overlays};
 use crate::store::record::State;
 use crate::train::eta;
+
+/// Columns on which what a correlation says has one line.
+const CORRELATION: u16 = 140;
 
 /// Smallest size on which the workbench is drawn.
 const SMALLEST: (u16, u16) = (60, 15);
@@ -75,14 +79,15 @@ pub fn render(app: &App, view: &mut View, buf: &mut Buffer) {
     }
     header(app, buf, Rect { height: 1, ..area });
     tab_line(app, view, buf, area.y + 1);
-    let body = Rect { y: area.y + 2, height: area.height - 4, ..area };
+    let said = reading_rows(app, area);
+    let body = Rect { y: area.y + 2, height: area.height.saturating_sub(3 + said), ..area };
     let reading = match app.tab {
         Tab::Train => train::render(app, view, buf, body),
         Tab::Examples => examples::render(app, view, buf, body),
         Tab::Correlation => correlation::render(app, view, buf, body),
         Tab::Answer(name) => answer::render(app, view, buf, body, name),
     };
-    reading_line(app, buf, area, &reading);
+    draw_reading(app, buf, Rect { y: body.bottom(), height: said, ..area }, &reading);
     footer(app, buf, Rect { y: area.bottom() - 1, height: 1, ..area });
     overlays::render(app, buf, body);
     view.gallery.settle(buf);
@@ -191,13 +196,43 @@ fn tab_texts(open: Tab, room: u16) -> Vec<(Tab, String)> {
     texts
 }
 
-fn reading_line(app: &App, buf: &mut Buffer, area: Rect, reading: &str) {
+/// Columns of the reading.
+fn reading_width(area: Rect) -> usize {
+    usize::from(area.width.saturating_sub(2))
+}
+
+/// Whether a reading is longer than the lines that it has on this screen.
+pub fn is_cut(app: &App, area: Rect, reading: &str) -> bool {
+    format::wrap(reading, reading_width(area)).len() > usize::from(reading_rows(app, area))
+}
+
+/// Lines of the reading. An analysis has as many as its answer needs and the screen can spare, also while a mark or a message is
+/// told: nothing jumps.
+fn reading_rows(app: &App, area: Rect) -> u16 {
+    let most = match area.height {
+        40.. => 3,
+        24.. => 2,
+        _ => 1,
+    };
+    match app.tab {
+        Tab::Answer(name) => app.longest_reading(name, reading_width(area)).clamp(1, most) as u16,
+        // Two names, a number, its interval and what is behind it.
+        Tab::Correlation if area.width < CORRELATION => most.min(2) as u16,
+        _ => 1,
+    }
+}
+
+fn draw_reading(app: &App, buf: &mut Buffer, area: Rect, reading: &str) {
     let (text, style) = match &app.message {
         Some((message, _)) => (message.as_str(), app.theme.attention()),
         None => (reading, Style::new()),
     };
-    let text = format::whole_words(text, usize::from(area.width.saturating_sub(2)));
-    line(buf, area.x + 1, area.bottom() - 2, area.width - 2, Line::styled(text, style));
+    let (width, inner) = (reading_width(area), Rect { x: area.x + 1, width: area.width - 2, ..area });
+    let text = match area.height {
+        1 => vec![format::whole_words(text, width)],
+        rows => format::wrap_to_words(text, width, rows.into()),
+    };
+    lines(buf, inner, text.into_iter().map(|text| Line::styled(text, style)));
 }
 
 fn footer(app: &App, buf: &mut Buffer, area: Rect) {

@@ -56,6 +56,25 @@ impl Session {
     }
 }
 
+/// Scores that were imported while the workbench is open. Their values are on the board, behind those that were known.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Arrived {
+    /// All scores of the study, the new ones behind the others.
+    pub scores: Vec<ScoreColumn>,
+    /// Labels of models that are known by imported scores alone.
+    pub imported: Vec<String>,
+    /// What came, for people; none where values were read again.
+    pub text: Option<String>,
+}
+
+/// Where one hears of imports.
+pub struct Arrivals {
+    /// What arrived.
+    pub news: Receiver<Arrived>,
+    /// Whoever looks for them ends when this is dropped.
+    pub wanted: Sender<()>,
+}
+
 /// What the workbench is opened on.
 pub struct Session {
     /// The study's name.
@@ -65,7 +84,7 @@ pub struct Session {
     /// Ids, labels and class names.
     pub examples: Arc<Examples>,
     /// The scores, in the order of `LiveScores::values`.
-    pub scores: Vec<ScoreColumn>,
+    pub scores: Arc<Vec<ScoreColumn>>,
     /// Labels of models that are known by imported scores alone; of some there are no runs.
     pub imported: Vec<String>,
     /// Epochs after which the learning rate drops, of each model by its label.
@@ -74,6 +93,8 @@ pub struct Session {
     pub board: Arc<Board>,
     /// Changes of state, where training happens in this process; else what was asked of the one that trains.
     pub events: Option<Receiver<Event>>,
+    /// Scores that are imported meanwhile.
+    pub arrivals: Option<Arrivals>,
     /// Where commands go; none when opened read-only.
     pub commands: Option<Sender<Command>>,
     /// Whether another process trains: commands reach it through the study's folder, and it outlives this window.

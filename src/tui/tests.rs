@@ -1,6 +1,7 @@
 //! The whole screen into a test terminal: how it looks at three sizes, and what no key and no size may break.
 
 mod answers;
+mod arrivals;
 mod verdicts;
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers, MouseButton, MouseEvent, MouseEventKind};
@@ -442,7 +443,7 @@ fn a_study_without_anything_draws_everywhere() {
     let nothing = || Session {
         dataset: None,
         examples: std::sync::Arc::default(),
-        scores: Vec::new(),
+        scores: std::sync::Arc::default(),
         board: std::sync::Arc::new(Board::new(Vec::new())),
         commands: None,
         ..session()

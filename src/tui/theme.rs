@@ -175,6 +175,11 @@ impl Theme {
         Style::new().fg(self.color(colors[place % colors.len()]))
     }
 
+    /// How many models, or curves, have a colour of their own.
+    pub fn colours(self) -> usize {
+        if self.depth == Depth::None { 1 } else { MODELS_DARK.len() }
+    }
+
     /// The difficulty ramp as a foreground: 0 easy and dark, 1 hard and bright.
     pub fn difficulty(self, hardness: f32) -> Style {
         // On a light background the ramp's bright end would vanish: it stops before yellow.

@@ -13,6 +13,15 @@ use crate::study::ReplicateId;
 use crate::train::board::{Board, ReplicateView};
 use crate::{Error, Result};
 
+/// What an answer is based on: where it has changed, the same question is asked again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Basis {
+    /// Finished replicates.
+    pub finished: usize,
+    /// How often scores were imported since the workbench was opened.
+    pub imports: usize,
+}
+
 /// What the screen wants to know.
 #[derive(Clone)]
 pub enum Question {
@@ -22,6 +31,8 @@ pub enum Question {
         model: String,
         /// Whether of the examples that its runs held out.
         held_out: bool,
+        /// The scores, in the order of their values.
+        scores: Arc<Vec<ScoreColumn>>,
         /// The board.
         views: Arc<Vec<ReplicateView>>,
     },
@@ -33,6 +44,8 @@ pub enum Question {
         held_out: bool,
         /// The score's place.
         score: usize,
+        /// The score's difficult end.
+        harder: Harder,
         /// The board.
         views: Arc<Vec<ReplicateView>>,
     },
@@ -51,8 +64,8 @@ pub enum Question {
         model: String,
         /// What was chosen.
         options: Options,
-        /// Finished replicates behind the answer.
-        finished: usize,
+        /// What is behind the answer.
+        basis: Basis,
         /// The board.
         views: Arc<Vec<ReplicateView>>,
     },
@@ -84,8 +97,8 @@ pub enum Reply {
         model: String,
         /// What was chosen.
         options: Options,
-        /// Finished replicates behind the answer.
-        finished: usize,
+        /// What is behind the answer.
+        basis: Basis,
         /// The answer.
         answer: Arc<Answer>,
     },
@@ -95,7 +108,6 @@ pub enum Reply {
 #[derive(Clone)]
 pub struct Library {
     examples: Arc<Examples>,
-    scores: Arc<Vec<ScoreColumn>>,
     history: Arc<dyn HistorySource>,
     analyse: Arc<Analyse>,
     board: Arc<Board>,
@@ -106,7 +118,6 @@ impl Library {
     pub fn of(session: &Session) -> Self {
         Self {
             examples: Arc::clone(&session.examples),
-            scores: Arc::new(session.scores.clone()),
             history: Arc::clone(&session.history),
             analyse: Arc::clone(&session.analyse),
             board: Arc::clone(&session.board),
@@ -116,13 +127,12 @@ impl Library {
     /// Answers a question; may read files and compute for a while.
     pub fn answer(&self, question: Question) -> Reply {
         match question {
-            Question::Summary { model, held_out, views } => {
+            Question::Summary { model, held_out, scores, views } => {
                 let together = self.board.ensembles();
                 let of = (model.as_str(), held_out);
-                Reply::Summary(Arc::new(summary::of(of, &views, &together, &self.scores, &self.examples)))
+                Reply::Summary(Arc::new(summary::of(of, &views, &together, &scores, &self.examples)))
             }
-            Question::RankRanges { model, held_out, score, views } => {
-                let harder = self.scores.get(score).map_or(Harder::High, |score| score.harder);
+            Question::RankRanges { model, held_out, score, harder, views } => {
                 let ranges =
                     Arc::new(summary::rank_ranges((&model, held_out), &views, score, harder, self.examples.train));
                 Reply::RankRanges { model, held_out, score, ranges }
@@ -130,9 +140,9 @@ impl Library {
             Question::Story { example, runs } => {
                 Reply::Story(Arc::new(story::read(self.history.as_ref(), example, &runs)))
             }
-            Question::Answer { analysis, model, options, finished, views } => {
+            Question::Answer { analysis, model, options, basis, views } => {
                 let answer = Arc::new((self.analyse)(analysis, &model, views, &options));
-                Reply::Answer { name: analysis.name, model, options, finished, answer }
+                Reply::Answer { name: analysis.name, model, options, basis, answer }
             }
         }
     }
@@ -141,13 +151,13 @@ impl Library {
 /// Answers; where an analysis left out what takes longer than a moment, it is asked for the whole after that.
 /// False where nobody listens any more.
 fn answer(library: &Library, question: Question, tell: &Sender<Reply>) -> bool {
-    let Question::Answer { analysis, model, options, finished, views } = question else {
+    let Question::Answer { analysis, model, options, basis, views } = question else {
         return tell.send(library.answer(question)).is_ok();
     };
     let ask = |quick: bool| {
         let options = Options { quick, ..options.clone() };
         let (model, views) = (model.clone(), Arc::clone(&views));
-        library.answer(Question::Answer { analysis, model, options, finished, views })
+        library.answer(Question::Answer { analysis, model, options, basis, views })
     };
     let quick = ask(true);
     let is_whole = matches!(&quick, Reply::Answer { answer, .. } if !answer.unfinished);

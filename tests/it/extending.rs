@@ -1,7 +1,9 @@
 //! What may change when a study is run again: more replicates, models and scores; nothing that would mix results.
 
 use diffscope::commands::launch::Prepared;
+use diffscope::store::StudyFolder;
 use diffscope::study::Config;
+use diffscope::train::added_scores;
 
 use crate::studies::{SMALL, id, prepare, run, start};
 
@@ -99,6 +101,25 @@ fn another_variant_of_a_score_stands_beside_those_that_were_stored_and_new_repli
     run(&dir, &["scores={ el2n = { epoch = [0, 2] } }", "model.0.replicates=3"], 2);
     let after = diffscope::store::StudyFolder::open(&dir).unwrap().plan().unwrap().scores.len();
     assert_eq!(after, names.len(), "an older config takes nothing away: {before}");
+}
+
+#[test]
+fn scores_are_added_also_where_an_import_is_just_at_the_replicates() {
+    let temp = tempfile::tempdir().unwrap();
+    let dir = temp.path().join("s");
+    run(&dir, &["scores={}"], 2);
+    let (prepared, folder) = (prepare(&dir, &["scores={ aum = {} }"]), StudyFolder::open(&dir).unwrap());
+    // What an import holds: the study's folder, and the claim of each replicate.
+    let study = std::fs::File::open(&dir).unwrap();
+    study.lock().unwrap();
+    let claim = replicate(&dir, "net").acquire().unwrap();
+    std::thread::scope(|scope| {
+        let fill = scope.spawn(|| added_scores::fill(&folder, &prepared.plan, &prepared.dataset, false));
+        std::thread::sleep(std::time::Duration::from_millis(300));
+        drop((claim, study));
+        fill.join().unwrap().unwrap();
+    });
+    assert!(has(&dir, "net", "aum"));
 }
 
 #[test]

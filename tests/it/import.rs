@@ -3,16 +3,20 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Output;
+use std::sync::Arc;
+use std::time::Duration;
 
-use diffscope::analysis::{self, ModelScores, ScoreRuns};
+use diffscope::analysis::{self, ModelScores, Options, ScoreRuns};
 use diffscope::cli;
 use diffscope::commands::import::import;
+use diffscope::commands::screen;
 use diffscope::data::Role;
 use diffscope::results::{self, Study};
 use diffscope::scores::Harder;
 use diffscope::store::StudyFolder;
 use diffscope::store::npy;
 use diffscope::train::ensembles::Ensembles;
+use diffscope::tui::session::{Arrived, Session};
 use ndarray::Array2;
 use proptest::prelude::*;
 
@@ -292,6 +296,79 @@ fn a_kill_before_the_end_is_mended_by_the_same_command() {
     assert!(said.contains("3 runs x 40 examples"), "{said}");
     let summary = place.json(&["analyze", "summary"]);
     assert_eq!(summary["results"][0]["replicates"], 3);
+}
+
+/// What a workbench on a folder knows: its session, and what it has heard of imports.
+struct Bench {
+    session: Session,
+}
+
+impl Bench {
+    fn on(dir: &Path) -> Self {
+        let folder = StudyFolder::open(dir).unwrap();
+        let (plan, examples) = (Arc::new(folder.plan().unwrap()), Arc::new(results::examples(&folder).unwrap()));
+        let board = Arc::new(results::board(&folder, &plan, &examples));
+        Self { session: screen::session(&folder, &plan, &examples, &board).unwrap() }
+    }
+
+    fn heard(&self) -> Arrived {
+        let arrivals = self.session.arrivals.as_ref().unwrap();
+        // The limit only keeps a broken test from hanging.
+        arrivals.news.recv_timeout(Duration::from_secs(60)).unwrap()
+    }
+
+    /// What the analyses say of all models: for each model and score, the number of values.
+    fn answered(&self) -> Vec<(String, String, u64)> {
+        let views = Arc::new(self.session.board.snapshot());
+        let answer = (self.session.analyse)(&analysis::summary::ANALYSIS, "", views, &Options::default());
+        let mut all = Vec::new();
+        for model in &answer.results {
+            for score in model["scores"].as_array().unwrap() {
+                let name = |value: &serde_json::Value| value.as_str().unwrap().to_owned();
+                all.push((name(&model["model"]), name(&score["score"]), score["n"].as_u64().unwrap()));
+            }
+        }
+        all
+    }
+}
+
+#[test]
+fn an_open_workbench_shows_what_is_imported_meanwhile_and_its_analyses_take_it_in() {
+    let place = Place::new();
+    let rows = |seed| place.file(&format!("{seed}.npy"), &[2, 40], &narrow(&values(seed, 2, 40)));
+    place.imported(("net", "x"), &rows(1), &[]);
+    let bench = Bench::on(&place.dir);
+    let of = |model: &str, score: &str, n| (model.to_owned(), score.to_owned(), n);
+    assert_eq!(bench.answered(), [of("net", "x", 40)]);
+
+    place.imported(("net", "y"), &rows(2), &["--direction", "low"]);
+    let heard = bench.heard();
+    assert_eq!(heard.text.as_deref(), Some("Imported: `y` of net."));
+    assert_eq!(heard.scores.iter().map(|score| score.name.as_str()).collect::<Vec<_>>(), ["x", "y"]);
+    let scores = bench.session.board.snapshot().into_iter().map(|view| view.scores.unwrap().values.clone());
+    let second: Vec<f32> = scores.flat_map(|values| values[1].clone()).collect();
+    assert_eq!(second, narrow(&values(2, 2, 40)));
+    assert_eq!(bench.answered(), [of("net", "x", 40), of("net", "y", 40)]);
+
+    // One number per example, and a model that was not there: its runs come behind the others.
+    place.imported(("net", "human"), &place.file("one.npy", &[40], &values(3, 1, 40)), &[]);
+    assert_eq!(bench.heard().scores.len(), 3);
+    assert!(bench.answered().contains(&of("net", "human", 40)), "{:?}", bench.answered());
+    place.imported(("also", "x"), &rows(4), &[]);
+    assert_eq!(bench.heard().imported, ["also", "net"]);
+    let shown = bench.session.board.snapshot();
+    let ids: Vec<String> = shown.iter().map(|view| view.progress.id.to_string()).collect();
+    assert_eq!(ids, ["net/000", "net/001", "also/000", "also/001"]);
+    assert!(bench.answered().contains(&of("also", "x", 40)), "{:?}", bench.answered());
+
+    // Who trains here knows the scores of the start alone: what it puts on the board is read again.
+    bench.session.board.update(&id("net", 1), |view| {
+        let scores = view.scores.as_mut().map(Arc::make_mut).unwrap();
+        scores.values.truncate(1);
+    });
+    assert_eq!(bench.heard().text, None);
+    let shown = bench.session.board.snapshot();
+    assert_eq!(shown[1].scores.as_ref().unwrap().values[1], narrow(&values(2, 2, 40)[40..]));
 }
 
 #[test]

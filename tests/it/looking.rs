@@ -18,7 +18,7 @@ fn a_history_has_the_epochs_that_are_asked_for_also_where_the_record_is_older() 
     studies::run(dir.path(), &[], 2);
     let (folder, prepared) = (StudyFolder::open(dir.path()).unwrap(), studies::prepare(dir.path(), &[]));
     let examples = Arc::new(Examples::of(&prepared.dataset));
-    let session = screen::session(&folder, &prepared.plan, &examples, &Arc::new(Board::new(Vec::new())));
+    let session = screen::session(&folder, &prepared.plan, &examples, &Arc::new(Board::new(Vec::new()))).unwrap();
     let net = id("net", 0);
     // The row of an epoch is there up to a second before the record counts it.
     folder.replicate(&net).change_record(|record| record.epochs_done = 2).unwrap();

@@ -1,4 +1,4 @@
-//! Lines with bands, and a legend below; more curves than colours are told apart by dashes.
+//! Lines with bands, and a legend below; more curves than colours are told apart by dashes, and their bands left out.
 
 use super::WIDTH;
 use super::canvas::{Anchor, COLOURS, Canvas, Drawing};
@@ -27,7 +27,9 @@ pub fn draw(title: &str, (x, y): (&str, &str), curves: &[Curve], lines: &[Line])
     };
     let ((along, up), bottom) = axes(&mut canvas, top, (x, y), HEIGHT, (&xs, &ys));
     let place = |x: f64, y: f64| (along.at(x), up.at(y));
-    for (number, curve) in curves.iter().enumerate() {
+    // So many bands would lie upon each other that none could be followed.
+    let banded = curves.len() <= COLOURS;
+    for (number, curve) in curves.iter().enumerate().filter(|_| banded) {
         for run in runs(curve, |at| curve.band.get(at).is_some_and(|(low, high)| low.is_finite() && high.is_finite())) {
             let edge = |high: bool| {
                 let band = curve.band.iter().zip(&curve.x).skip(run.start).take(run.len());
@@ -65,7 +67,12 @@ pub fn draw(title: &str, (x, y): (&str, &str), curves: &[Curve], lines: &[Line])
         let ends = [(x, y - 4.0), (x + 19.0, y - 4.0)];
         canvas.through("polyline", &ends, &format!("k{}", place % COLOURS), dashes(place));
     });
-    canvas.done(WIDTH, bottom + super::canvas::MARGIN)
+    if banded || curves.iter().all(|curve| curve.band.is_empty()) {
+        return canvas.done(WIDTH, bottom + super::canvas::MARGIN);
+    }
+    let note = format!("{} curves: their bands are left out", curves.len());
+    canvas.text((super::canvas::MARGIN, bottom + 10.0), Anchor::Start, "s", &note);
+    canvas.done(WIDTH, bottom + super::canvas::LINE + super::canvas::MARGIN)
 }
 
 fn dashes(number: usize) -> &'static str {

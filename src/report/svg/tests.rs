@@ -130,3 +130,26 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn more_curves_than_colours_differ_by_their_dashes_and_have_no_bands() {
+    let curve = |at: usize| Curve {
+        name: format!("s{at}"),
+        x: vec![1.0, 2.0],
+        y: vec![at as f64; 2],
+        band: vec![(at as f64, at as f64 + 1.0); 2],
+    };
+    let drawn = |count: usize| {
+        let curves = (0..count).map(curve).collect();
+        let (title, x, y) = ("t".to_owned(), "x".to_owned(), "y".to_owned());
+        draw(&Figure::Curves { title, x, y, curves, lines: Vec::new() }, &picture).body
+    };
+    let looks = |text: &str| -> std::collections::BTreeSet<String> {
+        let lines = text.split("<polyline ").skip(1).filter_map(|rest| rest.split("/>").next());
+        lines.filter_map(|line| Some(line.split_once("\" class=")?.1.to_owned())).collect()
+    };
+    let (few, many) = (drawn(10), drawn(18));
+    assert_eq!((looks(&few).len(), looks(&many).len()), (10, 18), "a look for each, the same in the legend");
+    assert_eq!((few.matches("<polygon").count(), many.matches("<polygon").count()), (10, 0));
+    assert!(many.contains("18 curves: their bands are left out") && !few.contains("left out"));
+}

@@ -77,7 +77,7 @@ impl App {
     fn ask_again_for_verdicts(&mut self) {
         let tells = |name: &str| answer::analysis(name).is_some_and(|analysis| analysis.wants.verdicts);
         for (_, known) in self.answers.known.iter_mut().filter(|((name, _), _)| tells(name)) {
-            known.finished = usize::MAX;
+            known.basis.finished = usize::MAX;
         }
         self.asked_answer = None;
         self.ask();

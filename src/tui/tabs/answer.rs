@@ -18,13 +18,17 @@ use crate::analysis::{self, Analysis, Answer, Figure, Options};
 use crate::train::board::Progress;
 use crate::tui::app::App;
 use crate::tui::format;
-use crate::tui::screen::{Target, View, first_end};
+use crate::tui::screen::{Target, View, first_end, is_cut};
 use crate::tui::tabs::Tab;
 use crate::tui::widgets::figure::{self, Cursor};
 use crate::tui::widgets::{line, lines, pane, scrolled};
+use crate::tui::worker::Basis;
 
 /// Columns of the list of figures.
 const LIST: u16 = 34;
+
+/// Bytes in a line of a reading, about.
+const LINE: usize = 70;
 
 /// The pane of the tables.
 pub const NUMBERS: usize = 1;
@@ -45,8 +49,8 @@ pub struct Answers {
 /// An answer, and what it is an answer to.
 #[derive(Debug, Clone)]
 pub struct Known {
-    /// Finished replicates behind it.
-    pub finished: usize,
+    /// What is behind it.
+    pub basis: Basis,
     /// What was chosen.
     pub options: Options,
     /// What was answered.
@@ -79,13 +83,13 @@ pub fn sharing(name: &str) -> impl Iterator<Item = &'static Analysis> {
 }
 
 impl App {
-    /// What an analysis is asked of, and the finished replicates that it would have.
-    pub(in crate::tui) fn asked_of(&self, analysis: &Analysis) -> (String, usize) {
+    /// What an analysis is asked of, and what its answer would be based on.
+    pub(in crate::tui) fn asked_of(&self, analysis: &Analysis) -> (String, Basis) {
         let model = if analysis.compares { String::new() } else { self.model_name().unwrap_or_default().to_owned() };
         let of_model = |progress: &Progress| model.is_empty() || progress.id.label == model;
         let finished = self.views.iter().filter(|view| view.progress.counts() && of_model(&view.progress));
-        let finished = finished.count();
-        (model, finished)
+        let basis = Basis { finished: finished.count(), imports: self.imports() };
+        (model, basis)
     }
 
     fn answer(&self, analysis: &'static Analysis) -> Option<&Answer> {
@@ -101,6 +105,11 @@ impl App {
     /// What the analyses of a tab have answered so far.
     fn answers_of(&self, name: &str) -> Vec<&Answer> {
         sharing(name).filter_map(|analysis| self.answer(analysis)).collect()
+    }
+
+    /// Lines that the longest reading of a tab's answers takes.
+    pub(in crate::tui) fn longest_reading(&self, name: &str, width: usize) -> usize {
+        self.answers_of(name).iter().map(|answer| format::wrap(&answer.reading, width).len()).max().unwrap_or(1)
     }
 
     /// The figures of a tab, each with the answer that it belongs to.
@@ -125,7 +134,8 @@ impl App {
     pub(in crate::tui) fn move_mark(&mut self, name: &'static str, down: isize, right: isize) {
         if self.answers.pane == NUMBERS {
             let lines = |answer: &&Answer| {
-                answer.warnings.len() + answer.tables.iter().map(|table| table.rows.len() + 3).sum::<usize>()
+                let reading = answer.reading.len() / LINE;
+                reading + answer.warnings.len() + answer.tables.iter().map(|table| table.rows.len() + 3).sum::<usize>()
             };
             let most = self.answers_of(name).iter().map(lines).max().unwrap_or(0);
             self.answers.scrolled = self.answers.scrolled.saturating_add_signed(down).min(most);
@@ -212,7 +222,8 @@ pub fn render(app: &App, view: &mut View, buf: &mut Buffer, body: Rect, name: &'
         let warnings: Vec<&String> = answer.warnings.iter().chain(others.flat_map(|other| &other.warnings)).collect();
         let area = Rect { y: frame.bottom(), height: tables, ..rest };
         view.targets.push((area, Target::Pane(NUMBERS)));
-        draw_tables(app, buf, area, &warnings, &answer.tables);
+        let reading = is_cut(app, buf.area, &answer.reading).then_some(answer.reading.as_str());
+        draw_tables(app, buf, area, (reading, &warnings), &answer.tables);
     }
     let mark = if place.moved { figure::told(figure, place.cursor) } else { None };
     mark.unwrap_or_else(|| answer.reading.clone())
@@ -232,14 +243,21 @@ fn list(app: &App, view: &mut View, buf: &mut Buffer, area: Rect, figures: &[(&A
     }
 }
 
-/// Warnings first, then the tables; what has no room is scrolled to.
-fn draw_tables(app: &App, buf: &mut Buffer, area: Rect, warnings: &[&String], tables: &[analysis::Table]) {
+/// A reading that was cut as a whole, warnings, then the tables; what has no room is scrolled to.
+fn draw_tables(
+    app: &App,
+    buf: &mut Buffer,
+    area: Rect,
+    (reading, warnings): (Option<&str>, &[&String]),
+    tables: &[analysis::Table],
+) {
     let width = usize::from(area.width.saturating_sub(4));
+    let reading = reading.into_iter().flat_map(|reading| format::wrap(reading, width)).map(Line::raw);
     let warnings = warnings.iter().flat_map(|warning| format::wrap(warning, width));
     let warnings = warnings.map(|text| Line::styled(text, app.theme.attention()));
     let tables: Vec<String> = tables.iter().map(analysis::Table::text).collect();
     let rows = tables.iter().flat_map(|table| table.lines().chain([""]));
-    let all: Vec<Line> = warnings.chain(rows.map(|row| Line::raw(format::fit(row, width)))).collect();
+    let all: Vec<Line> = reading.chain(warnings).chain(rows.map(|row| Line::raw(format::fit(row, width)))).collect();
     let room = usize::from(area.height.saturating_sub(2));
     let first = app.answers.scrolled.min(all.len().saturating_sub(room));
     let mut title = vec![Span::styled("Numbers", app.theme.strong())];
@@ -277,7 +295,7 @@ fn empty(app: &App, buf: &mut Buffer, body: Rect, name: &str) -> String {
 
 /// Why an analysis shows nothing.
 fn waiting(app: &App, analysis: &'static Analysis) -> String {
-    let (_, finished) = app.asked_of(analysis);
+    let (_, Basis { finished, .. }) = app.asked_of(analysis);
     match app.answer(analysis) {
         Some(answer) if !answer.warnings.is_empty() => answer.warnings.join(". "),
         Some(answer) => answer.reading.clone(),

@@ -265,7 +265,7 @@ fn reading(app: &App, matrices: &[Matrix]) -> String {
     let which = app.correlation.matrix.min(matrices.len().saturating_sub(1));
     let value = matrices.get(which).and_then(|m| m.values.get((app.correlation.row, app.correlation.column)).copied());
     let (Some((row, column)), Some(value)) = (pair(app, matrices), value) else { return String::new() };
-    let finished = app.known(&ANALYSIS).map_or(0, |known| known.finished);
+    let finished = app.known(&ANALYSIS).map_or(0, |known| known.basis.finished);
     let runs = format::plural(finished, "finished run", "finished runs");
     if value.is_nan() {
         return format!("{row} and {column}: no value here; {runs}.");

@@ -1,12 +1,18 @@
 //! The tabs of the analyses: which answer they show, what is chosen, focused and led to.
 
+use std::sync::Arc;
+
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
 use super::super::app::{App, Effect};
-use super::super::fixture::{app, settle};
+use super::super::fixture::{app, session, settle};
+use super::super::pictures::Mode;
+use super::super::session::Session;
 use super::super::tabs::Tab;
+use super::super::theme::{Choice, Depth, Theme};
 use super::super::worker::Question;
 use super::{press, shown};
+use crate::analysis::{Answer, Options};
 
 #[test]
 fn analyses_of_one_key_share_a_tab_that_lists_the_figures_of_all() {
@@ -121,4 +127,43 @@ fn the_role_turns_among_those_that_examples_have() {
     assert_eq!(asked(&mut app, "r").first().map_or(app.choice.role.as_str(), |options| &options.role), "train");
     press(&mut app, "2r");
     assert!(app.message.as_ref().unwrap().0.contains("holds examples out"), "{:?}", app.message);
+}
+
+#[test]
+fn a_long_reading_has_as_many_lines_as_the_screen_can_spare_and_the_rest_stands_among_the_numbers() {
+    let sentence = (0..60).map(|n| format!("word{n:02}")).collect::<Vec<_>>().join(" ");
+    let (answers, said) = (session().analyse, format!("{sentence}."));
+    let analyse = move |analysis, model: &str, views, options: &Options| Answer {
+        reading: said.clone(),
+        ..answers(analysis, model, views, options)
+    };
+    let session = Session { analyse: Arc::new(analyse), ..session() };
+    let mut app = App::new(session, Theme::new(Choice::Dark, Depth::True, None), Mode::Blocks);
+    press(&mut app, "m4");
+    // The reading stands above the last line, which is that of the keys.
+    let read = |app: &App, (width, height): (u16, u16), rows: usize| {
+        let text = shown(app, width, height);
+        let lines: Vec<&str> = text.lines().collect();
+        let above = lines[usize::from(height) - 1 - rows..usize::from(height) - 1].join(" ");
+        above.replace('"', " ").split_whitespace().collect::<Vec<_>>().join(" ")
+    };
+    assert_eq!(read(&app, (160, 45), 3), format!("{sentence}."), "all of it");
+    let low = read(&app, (80, 24), 2);
+    assert!(low.starts_with("word00 word01") && low.ends_with('…') && low.matches("word").count() > 20, "{low}");
+    let (plot, mut brief) = (shown(&app, 80, 24), super::super::fixture::app());
+    press(&mut brief, "m4");
+    let rows = |text: &str| text.lines().filter(|line| line.contains('│')).count();
+    assert_eq!(rows(&plot) + 1, rows(&shown(&brief, 80, 24)), "the figure gives one row away:\n{plot}");
+    let said = |app: &App| shown(app, 160, 45).matches("word59").count();
+    assert_eq!(said(&app), 1, "it is not told twice where it has its lines");
+    press(&mut app, "w");
+    assert!(shown(&app, 80, 24).contains("word59."), "the numbers have the whole of it");
+    // A mark's few words leave everything where it was.
+    press(&mut app, "w");
+    let before = shown(&app, 160, 45);
+    press(&mut app, "→");
+    let after = shown(&app, 160, 45);
+    let frames = |text: &str| text.lines().map(|line| line.contains('╰')).collect::<Vec<_>>();
+    assert_eq!(frames(&before), frames(&after));
+    assert!(!after.contains("word00"), "{after}");
 }

@@ -12,6 +12,15 @@ use crate::tui::theme::Theme;
 /// Columns left of a plot for the numbers of its axis.
 const AXIS: u16 = 6;
 
+/// How a curve is interrupted: so many dots drawn, so many left out, in turn; nothing interrupts an empty one.
+pub type Dash = &'static [usize];
+
+/// What tells curves of one colour apart, with the mark that says so in a legend.
+pub const DASHES: [(Dash, &str); 4] = [(&[], "━━━"), (&[5, 4], "━ ━"), (&[1, 2], "···"), (&[7, 2, 1, 2], "━·━")];
+
+/// How many rows a label moves at most where another one stands: further away it would name another curve.
+const MOVED: u16 = 1;
+
 /// Eight dots.
 #[derive(Clone, Copy, Default)]
 struct Cell {
@@ -104,11 +113,18 @@ impl Plot {
 
     /// A curve through points; it breaks where a value is not finite.
     pub fn curve(&mut self, points: impl IntoIterator<Item = (f64, f64)>, style: Style) {
+        self.dashed(points, style, (&[], 0));
+    }
+
+    /// The same, interrupted; it begins so many dots behind the dash's first, so that the gaps of neighbours do not lie above each
+    /// other.
+    pub fn dashed(&mut self, points: impl IntoIterator<Item = (f64, f64)>, style: Style, (dash, from): (Dash, usize)) {
         let mut before: Option<(i32, i32)> = None;
+        let mut drawn = from;
         for (x, y) in points {
             let here = self.place(x, y);
             match (before, here) {
-                (Some(a), Some(b)) => self.segment(a, b, style),
+                (Some(a), Some(b)) => drawn += self.segment((a, b), style, (dash, drawn)),
                 (None, Some(b)) => self.dot(b, style),
                 _ => {}
             }
@@ -116,12 +132,17 @@ impl Plot {
         }
     }
 
-    fn segment(&mut self, a: (i32, i32), b: (i32, i32), style: Style) {
-        let steps = (b.0 - a.0).abs().max((b.1 - a.1).abs()).max(1);
+    /// A straight part of a curve of which so many dots were passed before; gives how many more are passed now.
+    fn segment(&mut self, (a, b): ((i32, i32), (i32, i32)), style: Style, (dash, before): (Dash, usize)) -> usize {
+        let steps = (b.0 - a.0).abs().max((b.1 - a.1).abs());
         for step in 0..=steps {
-            let along = |from: i32, to: i32| from + ((to - from) * step + (to - from).signum() * steps / 2) / steps;
-            self.dot((along(a.0, b.0), along(a.1, b.1)), style);
+            let whole = steps.max(1);
+            let along = |from: i32, to: i32| from + ((to - from) * step + (to - from).signum() * whole / 2) / whole;
+            if is_drawn(dash, before + step as usize) {
+                self.dot((along(a.0, b.0), along(a.1, b.1)), style);
+            }
         }
+        steps as usize
     }
 
     /// A light filling between two curves over the same points.
@@ -212,14 +233,34 @@ impl Plot {
         line_right(buf, self.area.right(), below, self.area.width, Line::styled(end, theme.dim()));
     }
 
+    /// The row of a height, or the nearest one that is not taken.
+    fn free_row(&self, y: f64, taken: &[u16]) -> Option<u16> {
+        let wanted = self.row(y)?;
+        let rows = self.area.top()..self.area.bottom();
+        let near = (0..=MOVED).flat_map(|by| [wanted.checked_add(by), wanted.checked_sub(by)]).flatten();
+        near.filter(|row| rows.contains(row)).find(|row| !taken.contains(row))
+    }
+
     fn draw_labels(&mut self, buf: &mut Buffer) {
         let mut taken = Vec::new();
         for (y, text, style) in std::mem::take(&mut self.labels) {
-            let Some(row) = self.row(y).filter(|row| !taken.contains(row)) else { continue };
+            let Some(row) = self.free_row(y, &taken) else { continue };
             line(buf, self.area.right() + 1, row, self.right.saturating_sub(1), Line::styled(text, style));
             taken.push(row);
         }
     }
+}
+
+/// Whether a dash has a dot at a place.
+fn is_drawn(dash: Dash, at: usize) -> bool {
+    let mut left = at.checked_rem(dash.iter().sum()).unwrap_or(0);
+    for (part, length) in dash.iter().enumerate() {
+        if left < *length {
+            return part % 2 == 0;
+        }
+        left -= length;
+    }
+    true
 }
 
 /// Epochs are counted: they have no digits after the point.
@@ -266,6 +307,29 @@ mod tests {
     fn a_curve_breaks_at_missing_values_instead_of_bridging_them() {
         let rows = drawn(&[(0.0, 0.0), (1.0, f64::NAN), (7.0, 0.0)]);
         assert_eq!(rows[2].trim_matches(|c: char| !c.is_whitespace()).trim().len(), 0, "{rows:?}");
+    }
+
+    #[test]
+    fn a_dash_goes_on_over_the_points_of_a_curve() {
+        let mut buf = Buffer::empty(Rect::new(0, 0, 30, 3));
+        let mut plot = Plot::new(buf.area, (0.0, 47.0), (0.0, 1.0), 0);
+        plot.dashed((0..=47).map(|x| (f64::from(x), 0.0)), Style::new(), (DASHES[1].0, 0));
+        plot.draw(&mut buf, Theme::new(Choice::Dark, Depth::None, None), "epoch");
+        let row: String = (6..30).map(|x| buf[(x, 1)].symbol().to_owned()).collect();
+        // Five dots and four gaps, whatever the points are.
+        assert_eq!(row, "⣀⣀⡀ ⢀⣀⣀  ⣀⣀⡀ ⢀⣀⣀  ⣀⣀⡀ ⢀⣀");
+    }
+
+    #[test]
+    fn a_label_moves_a_little_where_another_one_stands() {
+        let mut buf = Buffer::empty(Rect::new(0, 0, 20, 9));
+        let mut plot = Plot::new(buf.area, (0.0, 1.0), (0.0, 1.0), 4);
+        for name in ["a", "b", "c"] {
+            plot.label(1.0, name, Style::new());
+        }
+        plot.draw(&mut buf, Theme::new(Choice::Dark, Depth::None, None), "epoch");
+        let column: String = (0..8).map(|y| buf[(17, y)].symbol().to_owned()).collect();
+        assert_eq!(column, "ab      ", "a third would stand too far away");
     }
 
     #[test]

@@ -8,11 +8,14 @@ use super::Cursor;
 use crate::analysis::figure::{Curve, Line as Level, Point};
 use crate::tui::format;
 use crate::tui::theme::Theme;
-use crate::tui::widgets::plot::{Plot, range};
-use crate::tui::widgets::{line, whole_parts};
+use crate::tui::widgets::plot::{DASHES, Dash, Plot, range};
+use crate::tui::widgets::{line, lines};
 
 /// Marks of points, where they are few enough to be told apart by letters.
 const LETTERS: &str = "ABCDEFGHIJKLMNOPQRSTUVWXYZ";
+
+/// A legend takes a row of so many at most.
+const LEGEND: u16 = 6;
 
 /// Columns for names at the ends of curves.
 const NAMES: u16 = 18;
@@ -60,7 +63,8 @@ fn widened((low, high): (f64, f64)) -> (f64, f64) {
     (low - air, high + air)
 }
 
-/// Draws curves over their bands, a colour each; the selected one is named in the accent.
+/// Draws curves over their bands, a colour each; more curves than colours are told apart by dashes, and only the selected one has
+/// its band then.
 pub fn curves(
     buf: &mut Buffer,
     area: Rect,
@@ -68,18 +72,18 @@ pub fn curves(
     (x, y, curves, levels): (&str, &str, &[Curve], &[Level]),
     cursor: Cursor,
 ) {
-    let mut legend = vec![Span::styled(format!("↑ {y}   "), theme.dim())];
-    for (place, curve) in curves.iter().enumerate() {
-        let style = if place == cursor.row { theme.model(place).patch(theme.strong()) } else { theme.model(place) };
-        legend.push(Span::styled(format!("━ {}  ", curve.name), style));
-    }
-    line(buf, area.x, area.y, area.width, whole_parts(legend, area.width));
-    let area = Rect { y: area.y + 1, height: area.height.saturating_sub(1), ..area };
+    let many = curves.len() > theme.colours();
+    let legend = names(theme, y, curves, cursor.row);
+    let legend = packed(legend, area.width, (area.height / LEGEND).max(1).into(), theme);
+    let rows = legend.len() as u16;
+    lines(buf, area, legend);
+    let area = Rect { y: area.y + rows, height: area.height.saturating_sub(rows), ..area };
     let bands = curves.iter().flat_map(|curve| curve.band.iter().flat_map(|(low, high)| [*low, *high]));
     let heights = curves.iter().flat_map(|curve| curve.y.iter().copied()).chain(bands);
     let heights = range(heights.chain(levels.iter().map(|level| level.at)));
     let mut plot = Plot::new(area, range(curves.iter().flat_map(|curve| curve.x.iter().copied())), heights, NAMES);
-    for (place, curve) in curves.iter().enumerate().filter(|(_, curve)| !curve.band.is_empty()) {
+    let banded = |(place, curve): &(usize, &Curve)| !curve.band.is_empty() && (!many || *place == cursor.row);
+    for (place, curve) in curves.iter().enumerate().filter(banded) {
         let band: Vec<(f64, f64, f64)> =
             curve.x.iter().zip(&curve.band).map(|(x, (low, high))| (*x, *low, *high)).collect();
         plot.band(&band, theme.model(place).patch(theme.dim()));
@@ -88,18 +92,64 @@ pub fn curves(
         plot.horizontal(level.at, theme.attention());
         plot.label(level.at, format::fit(&level.name, usize::from(NAMES - 2)), theme.attention());
     }
-    for (place, curve) in curves.iter().enumerate() {
-        plot.curve(curve.x.iter().copied().zip(curve.y.iter().copied()), theme.model(place));
+    // The selected curve lies on top.
+    let (on_top, others): (Vec<_>, Vec<_>) = curves.iter().enumerate().partition(|(place, _)| *place == cursor.row);
+    for (place, curve) in others.iter().chain(&on_top) {
+        let points = curve.x.iter().copied().zip(curve.y.iter().copied());
+        plot.dashed(points, theme.model(*place), (dashes(theme, *place).0, 4 * place));
     }
     if let Some(at) = curves.get(cursor.row).and_then(|curve| curve.x.get(cursor.column)) {
         plot.vertical(*at, theme.accent());
     }
-    for (place, curve) in curves.iter().enumerate() {
+    // Where names are too many for the rows, the selected curve has its own.
+    for (place, curve) in on_top.iter().chain(&others) {
         if let Some(end) = curve.y.iter().rev().find(|value| value.is_finite()) {
-            plot.label(*end, format::fit(&curve.name, usize::from(NAMES - 2)), theme.model(place));
+            plot.label(*end, format::fit(&curve.name, usize::from(NAMES - 2)), theme.model(*place));
         }
     }
     plot.draw(buf, theme, x);
+}
+
+/// Dashes each time that the colours come round again, and their mark in a legend.
+fn dashes(theme: Theme, place: usize) -> (Dash, &'static str) {
+    DASHES.get(place / theme.colours() % DASHES.len()).copied().unwrap_or((&[], "━"))
+}
+
+/// What goes up, and the curves' names with their marks.
+fn names(theme: Theme, y: &str, curves: &[Curve], selected: usize) -> Vec<Span<'static>> {
+    let many = curves.len() > theme.colours();
+    let banded = curves.get(selected).filter(|curve| many && !curve.band.is_empty());
+    let band = banded.map_or_else(String::new, |curve| format!(" (band: {})", curve.name));
+    let mut parts = vec![Span::styled(format!("↑ {y}{band}   "), theme.dim())];
+    for (place, curve) in curves.iter().enumerate() {
+        let style = if place == selected { theme.model(place).patch(theme.strong()) } else { theme.model(place) };
+        let mark = if many { dashes(theme, place).1 } else { "━" };
+        parts.push(Span::styled(format!("{mark} {}  ", curve.name), style));
+    }
+    parts
+}
+
+/// Whole parts on so many lines at most; those that have no room are counted.
+fn packed(parts: Vec<Span<'static>>, width: u16, most: usize, theme: Theme) -> Vec<Line<'static>> {
+    let all = parts.len();
+    let more = |left: usize| Span::styled(format!("+{left} more"), theme.dim());
+    let mut lines = vec![Line::default()];
+    for (place, part) in parts.into_iter().enumerate() {
+        let (count, room) = (lines.len(), usize::from(width));
+        let Some(last) = lines.last_mut() else { break };
+        let rest = all - place;
+        // The last line keeps room for the count of what is left out.
+        let kept = if count == most && rest > 1 { more(rest - 1).width() } else { 0 };
+        if last.width() + part.width() + kept <= room || last.spans.is_empty() {
+            last.push_span(part);
+        } else if count < most {
+            lines.push(Line::from(part));
+        } else {
+            last.push_span(more(rest));
+            break;
+        }
+    }
+    lines
 }
 
 /// Name and place of a point.
@@ -118,4 +168,73 @@ pub fn told_step(x: &str, curves: &[Curve], cursor: Cursor) -> Option<String> {
         .get(cursor.column)
         .map_or_else(String::new, |(low, high)| format!(" ({} to {})", format::number(*low), format::number(*high)));
     Some(format!("{}: {}{band} at {x} {}.", curve.name, format::number(*value), format::number(*at)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tui::theme::{Choice, Depth};
+
+    fn many(count: usize) -> Vec<Curve> {
+        let curve = |place: usize| Curve {
+            name: format!("score{place:02}"),
+            x: vec![1.0, 2.0, 3.0],
+            y: vec![place as f64; 3],
+            band: vec![(place as f64 - 0.3, place as f64 + 0.3); 3],
+        };
+        (0..count).map(curve).collect()
+    }
+
+    fn drawn(curves: &[Curve], depth: Depth, size: (u16, u16), row: usize) -> Buffer {
+        let mut buf = Buffer::empty(Rect::new(0, 0, size.0, size.1));
+        let theme = Theme::new(Choice::Dark, depth, None);
+        super::curves(
+            &mut buf,
+            Rect::new(0, 0, size.0, size.1),
+            theme,
+            ("runs", "change", curves, &[]),
+            Cursor { row, column: 0 },
+        );
+        buf
+    }
+
+    fn text(buf: &Buffer, y: u16) -> String {
+        (0..buf.area.width).map(|x| buf[(x, y)].symbol()).collect()
+    }
+
+    #[test]
+    fn more_curves_than_colours_have_dashes_and_all_their_names() {
+        let buf = drawn(&many(18), Depth::True, (110, 40), 7);
+        let legend: String = (0..4).map(|y| text(&buf, y)).collect();
+        for place in 0..18 {
+            assert!(legend.contains(&format!("score{place:02}")), "{legend}");
+        }
+        assert!(
+            legend.contains("━━━ score00") && legend.contains("━ ━ score06") && legend.contains("··· score12"),
+            "{legend}"
+        );
+        assert!(legend.contains("(band: score07)"), "{legend}");
+    }
+
+    #[test]
+    fn curves_of_one_colour_differ_in_their_dots() {
+        // Without colours all are of one; on flat curves a row of cells shows the dash alone.
+        let buf = drawn(&many(4), Depth::None, (80, 20), 9);
+        let dots = (1..19)
+            .map(|y| text(&buf, y).chars().skip(6).take(56).filter(|c| !c.is_ascii() && *c != '·').collect::<String>());
+        let mut looks: Vec<String> = dots.filter(|row| row.chars().count() > 8).collect();
+        assert_eq!(looks.len(), 4, "{looks:?}");
+        looks.sort();
+        looks.dedup();
+        assert_eq!(looks.len(), 4, "{looks:?}");
+    }
+
+    #[test]
+    fn names_without_room_are_counted() {
+        let buf = drawn(&many(18), Depth::True, (60, 14), 0);
+        let legend: String = (0..2).map(|y| text(&buf, y)).collect();
+        let shown = (0..18).filter(|place| legend.contains(&format!("score{place:02}  "))).count();
+        assert!(legend.contains(&format!("+{} more", 18 - shown)), "{legend}");
+        assert_eq!(packed(vec![Span::raw("abc"); 3], 6, 2, Theme::new(Choice::Dark, Depth::None, None)).len(), 2);
+    }
 }
