@@ -41,7 +41,7 @@ impl Part<'_> {
         if self.found.iter().any(|one| one.sure.is_none()) {
             return "intervals are being drawn".to_owned();
         }
-        format!("90 % over {} draws of them, seed {}", draws(options), options.seed)
+        format!("90 % intervals over {} draws of examples, seed {}", draws(options), options.seed)
     }
 
     fn changed(&self) -> usize {

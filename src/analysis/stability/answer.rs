@@ -112,7 +112,7 @@ fn needs_table(of: &Prepared, needs: &[Option<Needed>], options: &Options) -> Ta
     let row = |(score, need): (&Comparisons, &Option<Needed>)| {
         let (runs, low, high) = need.map_or((f64::NAN, f64::NAN, f64::NAN), |n| (n.runs, n.interval.0, n.interval.1));
         let how = need.map_or("", |need| if need.read_off { "read off" } else { "extrapolated" });
-        let numbers = [runs, low, high].map(Cell::Number);
+        let numbers = [runs, low, high].map(|runs| whole(runs).map_or(Cell::Number(runs), Cell::Count));
         std::iter::once(Cell::Text(score.score.clone())).chain(numbers).chain([Cell::Text(how.to_owned())]).collect()
     };
     Table {
@@ -158,14 +158,21 @@ fn reading(of: &Prepared, needs: &[Option<Needed>], options: &Options) -> Option
     ))
 }
 
+/// A number of runs as a count; none where it is infinite or so large that its digits mean nothing.
+fn whole(runs: f64) -> Option<u64> {
+    (runs < 1e6).then_some(runs.round() as u64)
+}
+
 fn needed_in_words(of: &Prepared, needs: &[Option<Needed>], options: &Options) -> String {
     let known = || of.scores.iter().zip(needs).filter_map(|(score, need)| Some((score.score.as_str(), (*need)?)));
     let by_runs = |a: &(&str, Needed), b: &(&str, Needed)| a.1.runs.total_cmp(&b.1.runs);
     let (Some(least), Some(most)) = (known().min_by(by_runs), known().max_by(by_runs)) else { return String::new() };
     let words = |(score, need): (&str, Needed)| {
         let how = if need.read_off { "read off" } else { "extrapolated" };
-        let (low, high) = (significant(need.interval.0), significant(need.interval.1));
-        format!("{} runs ({score}, {how}, 95 % interval {low} to {high})", significant(need.runs))
+        let text = |runs: f64| whole(runs).map_or_else(|| significant(runs), |runs| runs.to_string());
+        let noun = if whole(need.runs) == Some(1) { "run" } else { "runs" };
+        let (low, high) = (text(need.interval.0), text(need.interval.1));
+        format!("{} {noun} ({score}, {how}, 95 % interval {low} to {high})", text(need.runs))
     };
     format!("; a median under {} % takes {} to {}", percent(options.target), words(least), words(most))
 }
