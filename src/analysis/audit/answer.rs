@@ -249,7 +249,7 @@ fn figures(part: &Part, options: &Options) -> Vec<Figure> {
     let model = &part.model.model;
     let chance = part.changed() as f64 / part.changed.len() as f64;
     let (examples, fewer) = (part.changed.len(), fewer(part));
-    let notes = format!("{examples} examples{fewer}; {}", part.drawn(options));
+    let notes = format!("{examples} examples; {}{fewer}", part.drawn(options));
     let bars = |of: fn(&Detection) -> (f64, (f64, f64)), title: String, unit: &str, chance: f64| {
         let bar = |one: &Detection| {
             let (value, interval) = of(one);

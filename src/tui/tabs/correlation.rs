@@ -252,6 +252,10 @@ fn explain(app: &App, buf: &mut Buffer, area: Rect) {
         text.extend(format::wrap(sentence, inner.width.into()).into_iter().map(|part| Line::styled(part, theme.dim())));
         text.push(Line::raw(""));
     }
+    if text.len() > usize::from(inner.height) + 1 {
+        // Heads are bold: without the lines between them more of the words are there.
+        text.retain(|line| line.width() > 0);
+    }
     lines(buf, inner, text);
 }
 
