@@ -101,7 +101,7 @@ impl Left {
 }
 
 impl Evidence for Left {
-    fn probes(&self, _: &str, _: u32) -> Result<Option<Probes>> {
+    fn probes(&self, _: &str, _: u32, _: &str) -> Result<Option<Probes>> {
         Ok(Some(self.probes.clone()))
     }
 

@@ -71,7 +71,7 @@ fn corners(input: &Input, model: &ModelScores) -> Option<Vec<Option<Corner>>> {
         scores.scores.iter().find(|score| select::base(&score.name) == "prediction_depth")
     };
     let (train, val) = (depth("train")?, depth("val")?);
-    let last = depth::last(input, &model.model, &model.runs, [train, val].into_iter());
+    let last = depth::last(input, (&model.model, &train.name), &model.runs, [train, val].into_iter());
     let means = [train, val].map(|depth| depth.means(None));
     if means.iter().any(|means| means.iter().all(|mean| mean.is_nan())) {
         return None;

@@ -31,11 +31,11 @@ pub struct Look<'a> {
 
 /// Where the evidence of runs is read, one at a time.
 pub trait Evidence: std::fmt::Debug + Sync {
-    /// The probes of a run; none where no score asked for them.
+    /// The probes that a score asked in a run, by its full name; none where it asked none.
     ///
     /// # Errors
     /// Files that cannot be read or are damaged.
-    fn probes(&self, model: &str, run: u32) -> Result<Option<Probes>>;
+    fn probes(&self, model: &str, run: u32, score: &str) -> Result<Option<Probes>>;
 
     /// Shows what a run predicted in its epochs, in order; nothing of one that left no observations.
     ///

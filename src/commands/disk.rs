@@ -32,15 +32,16 @@ pub fn needed(prepared: &Prepared) -> Result<u64> {
     Ok(total)
 }
 
-/// Bytes that the probes of prediction depth and the nearest examples take: votes and a class for each probe and example.
+/// Bytes that the probes of prediction depths and the nearest examples take: votes and a class for each probe and example.
 fn bytes_of_probes(prepared: &Prepared, replicate: &ReplicatePlan) -> Result<u64> {
     let passes = scores::passes(&prepared.plan.scores, &replicate.timetable);
-    if !passes.iter().any(|(pass, _)| matches!(pass, Pass::Depths { .. })) {
+    let depths = passes.iter().filter(|(pass, _)| matches!(pass, Pass::Depths { .. })).count() as u64;
+    if depths == 0 && !passes.iter().any(|(pass, _)| *pass == Pass::Embeddings) {
         return Ok(0);
     }
     let (examples, classes) = (prepared.dataset.len() as u64, prepared.dataset.classes() as u64);
     let taps = network(&replicate.model, &prepared.dataset)?.taps().len() as u64;
-    Ok(examples * (taps * (classes + 2) + probes::KEPT as u64 * 4))
+    Ok(examples * (depths * taps * (classes + 2) + probes::KEPT as u64 * 4))
 }
 
 /// Bytes free to the user where the study will lie.

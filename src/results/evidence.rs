@@ -44,10 +44,10 @@ impl FolderEvidence {
 }
 
 impl Evidence for FolderEvidence {
-    fn probes(&self, model: &str, run: u32) -> Result<Option<Probes>> {
+    fn probes(&self, model: &str, run: u32, score: &str) -> Result<Option<Probes>> {
         let Some((source, id)) = self.find(model, run) else { return Ok(None) };
         let dir = source.folder.replicate(&id);
-        let Some(stored) = dir.probes()? else { return Ok(None) };
+        let Some(stored) = dir.probes(score)? else { return Ok(None) };
         shaped(stored, &source.examples).map(Some).map_err(|reason| Error::file(dir.path(), reason))
     }
 

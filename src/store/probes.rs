@@ -1,8 +1,9 @@
 //! What do the probes of a finished replicate say? `probes.safetensors`: votes, predictions and accuracies, one probe after
-//! the other.
+//! the other, and which score asked them. Another variant of that score has a file of its own beside it, `probes.k5.safetensors` for
+//! `prediction_depth.k5`, so that no variant's votes stand for those of another.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
@@ -12,6 +13,12 @@ use crate::{Error, Result};
 /// What the probes of a replicate say, one after the other.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct StoredProbes {
+    /// Full name of the score that asked them.
+    pub score: String,
+    /// Neighbours that vote.
+    pub k: usize,
+    /// Whether an example that was trained on is none of its own neighbours.
+    pub leave_one_out: bool,
     /// Names of their places.
     pub names: Vec<String>,
     /// `[probes, examples, classes]`
@@ -36,8 +43,25 @@ impl StoredProbes {
         self.predicted.len().checked_div(self.names.len()).unwrap_or(0)
     }
 
-    /// Writes the file.
-    pub(super) fn write(&self, path: &Path, classes: usize) -> Result<()> {
+    /// Writes them into a replicate's folder: the first variant that comes has the file of the plain name.
+    pub(super) fn write_in(&self, folder: &Path, classes: usize) -> Result<()> {
+        let first = folder.join(FIRST);
+        // A damaged file is written again.
+        let is_free = Self::read(&first).ok().flatten().is_none_or(|there| there.score == self.score);
+        self.write(&if is_free { first } else { own_file(folder, &self.score) }, classes)
+    }
+
+    /// Reads those of a score from a replicate's folder; None where it did not ask any.
+    ///
+    /// # Errors
+    /// A file that is damaged, or whose arrays do not belong together.
+    pub(super) fn read_in(folder: &Path, score: &str) -> Result<Option<Self>> {
+        let own = Self::read(&own_file(folder, score))?;
+        let of_score = |probes: &Self| probes.score == score;
+        Ok(own.filter(of_score).or(Self::read(&folder.join(FIRST))?.filter(of_score)))
+    }
+
+    fn write(&self, path: &Path, classes: usize) -> Result<()> {
         let (count, examples) = (self.names.len(), self.examples());
         let accuracies = self.accuracy.len() / count.max(1);
         let tensors = BTreeMap::from([
@@ -45,15 +69,15 @@ impl StoredProbes {
             ("predicted".to_owned(), Tensor::new(&[count, examples], self.predicted.as_slice())),
             ("accuracy".to_owned(), Tensor::new(&[count, accuracies], self.accuracy.as_slice())),
         ]);
-        let metadata = json!({"probes": self.names, "roles": ["train", "val", "test"]});
+        let metadata = json!({
+            "score": self.score, "k": self.k, "leave_one_out": self.leave_one_out, "probes": self.names,
+            "roles": ["train", "val", "test"],
+        });
         tensors::write(path, &tensors, &metadata)
     }
 
-    /// Reads the file; None where no score asked for probes.
-    ///
-    /// # Errors
-    /// A file that is damaged, or whose arrays do not belong together.
-    pub(super) fn read(path: &Path) -> Result<Option<Self>> {
+    /// Reads a file; None where there is none.
+    fn read(path: &Path) -> Result<Option<Self>> {
         if !path.try_exists().map_err(Error::io(path))? {
             return Ok(None);
         }
@@ -62,6 +86,8 @@ impl StoredProbes {
             Error::file(path, format!("{what}; delete the replicate's folder to train it and ask its probes again"))
         };
         let names = names(&contents.metadata).ok_or_else(|| bad("its metadata don't name the probes"))?;
+        let (score, k, leave_one_out) = asked(&contents.metadata)
+            .ok_or_else(|| bad("its metadata don't say which score asked them, with which k"))?;
         let mut take = |name: &str| {
             contents.tensors.remove(name).ok_or_else(|| bad(&format!("expected a tensor `{name}`, there is none")))
         };
@@ -83,8 +109,24 @@ impl StoredProbes {
         if predicted.iter().any(|class| usize::from(*class) >= classes) {
             return Err(bad(&format!("`predicted` has a class that is none of {classes}")));
         }
-        Ok(Some(Self { names, votes: votes.into_owned(), predicted, accuracy }))
+        Ok(Some(Self { score, k, leave_one_out, names, votes: votes.into_owned(), predicted, accuracy }))
     }
+}
+
+/// The file of the first variant.
+const FIRST: &str = "probes.safetensors";
+
+/// The file of a further variant, by the settings in its name.
+fn own_file(folder: &Path, score: &str) -> PathBuf {
+    let settings = score.split_once('.').map_or("default", |(_, settings)| settings);
+    folder.join(format!("probes.{settings}.safetensors"))
+}
+
+/// The score that asked, its k, and whether it leaves an example out of its own neighbours.
+fn asked(metadata: &Value) -> Option<(String, usize, bool)> {
+    let score = metadata.get("score")?.as_str()?.to_owned();
+    let k = usize::try_from(metadata.get("k")?.as_u64()?).ok()?;
+    Some((score, k, metadata.get("leave_one_out")?.as_bool()?))
 }
 
 /// Roles that accuracies are given for.
@@ -101,7 +143,8 @@ mod tests {
     use super::*;
 
     fn probes() -> StoredProbes {
-        let mut probes = StoredProbes::default();
+        let mut probes =
+            StoredProbes { score: "prediction_depth.k3".into(), k: 3, leave_one_out: true, ..StoredProbes::default() };
         probes.add("input".into(), &[3, 0, 1, 2], &[0, 1], &[0.5, f32::MAX, 1.0]);
         probes.add("softmax".into(), &[0, 3, 0, 3], &[1, 1], &[0.25, 0.0, 1.0]);
         probes
@@ -110,7 +153,7 @@ mod tests {
     fn written() -> (tempfile::TempDir, std::path::PathBuf) {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("probes.safetensors");
-        probes().write(&path, 2).unwrap();
+        probes().write_in(folder.path(), 2).unwrap();
         (folder, path)
     }
 
@@ -118,13 +161,32 @@ mod tests {
     fn what_was_written_comes_back_and_no_file_is_no_probes() {
         let (folder, path) = written();
         assert_eq!(StoredProbes::read(&path).unwrap(), Some(probes()));
-        assert_eq!(StoredProbes::read(&folder.path().join("other")).unwrap(), None);
+        assert_eq!(StoredProbes::read_in(folder.path(), "prediction_depth.k3").unwrap(), Some(probes()));
+        assert_eq!(StoredProbes::read_in(folder.path(), "prediction_depth").unwrap(), None);
+        assert_eq!(StoredProbes::read_in(&folder.path().join("other"), "prediction_depth.k3").unwrap(), None);
+    }
+
+    #[test]
+    fn every_variant_keeps_its_own_whichever_came_first() {
+        let (folder, _) = written();
+        for score in ["prediction_depth", "prediction_depth.k5", "prediction_depth.k5.no_leave_one_out"] {
+            let other = StoredProbes { score: score.into(), k: 5, ..probes() };
+            // A second time, as after a kill: the same file again.
+            for _ in 0..2 {
+                other.write_in(folder.path(), 2).unwrap();
+                assert_eq!(StoredProbes::read_in(folder.path(), score).unwrap(), Some(other.clone()));
+            }
+        }
+        assert_eq!(StoredProbes::read_in(folder.path(), "prediction_depth.k3").unwrap(), Some(probes()));
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 4);
     }
 
     #[test]
     fn a_damaged_file_says_what_is_wrong_and_what_to_do() {
         let (_folder, path) = written();
-        let names = || json!({"probes": ["input", "softmax"]});
+        let of =
+            |probes: &[&str]| json!({"probes": probes, "score": "prediction_depth", "k": 3, "leave_one_out": true});
+        let names = || of(&["input", "softmax"]);
         let refused = |changed: (&str, Tensor<'static>), metadata: &Value| {
             let mut tensors = tensors::read(&path).unwrap().tensors;
             tensors.insert(changed.0.to_owned(), changed.1);
@@ -135,7 +197,8 @@ mod tests {
         let votes = || ("votes", Tensor::new(&[2, 2, 2], vec![3_u8, 0, 1, 2, 0, 3, 0, 3]));
         for (changed, metadata, says) in [
             (votes(), json!({}), "don't name the probes"),
-            (votes(), json!({"probes": ["input"]}), "has shape"),
+            (votes(), json!({"probes": ["input", "softmax"]}), "don't say which score"),
+            (votes(), of(&["input"]), "has shape"),
             (("predicted", Tensor::new(&[2, 2], vec![0_u16, 1, 2, 1])), names(), "none of 2"),
             (("predicted", Tensor::new(&[2, 2], vec![0.0_f32; 4])), names(), "no array of u16"),
             (("accuracy", Tensor::new(&[2, 2], vec![0.0_f32; 4])), names(), "`accuracy` has shape [2, 2]"),

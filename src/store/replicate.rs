@@ -23,9 +23,6 @@ use crate::data::Role;
 use crate::study::ReplicateId;
 use crate::{Error, Result};
 
-/// What the probes of a replicate left.
-const PROBES: &str = "probes.safetensors";
-
 /// One score of one replicate, with how it was computed.
 #[derive(Debug, Clone, PartialEq)]
 pub struct StoredScore {
@@ -176,17 +173,17 @@ impl ReplicateDir {
         npy::read(&path).map(|(_, predicted)| Some(predicted))
     }
 
-    /// Writes `probes.safetensors`.
+    /// Writes what the probes of a score say.
     pub fn write_probes(&self, probes: &StoredProbes, classes: usize) -> Result<()> {
-        probes.write(&self.file(PROBES), classes)
+        probes.write_in(&self.path, classes)
     }
 
-    /// Reads `probes.safetensors`; None where no score asked for probes.
+    /// Reads what the probes of a score say; None where it asked none.
     ///
     /// # Errors
     /// A damaged file.
-    pub fn probes(&self) -> Result<Option<StoredProbes>> {
-        StoredProbes::read(&self.file(PROBES))
+    pub fn probes(&self, score: &str) -> Result<Option<StoredProbes>> {
+        StoredProbes::read_in(&self.path, score)
     }
 
     /// Writes `neighbours.npy`, `[examples, nearest]`: positions of training examples, nearest first.

@@ -9,7 +9,7 @@ use super::replicate::{Run, Stop};
 use crate::data::Dataset;
 use crate::nn::{Kernels, Objective};
 use crate::scores::prediction_depth::Depths;
-use crate::scores::{Pass, Space, Target};
+use crate::scores::{Pass, ScoreSpec, Space, Target};
 use crate::store::probes::StoredProbes;
 use crate::{Result, data};
 
@@ -17,6 +17,7 @@ use crate::{Result, data};
 pub(super) fn make<K: Kernels>(run: &mut Run<'_, K>) -> Result<(), Stop> {
     let epoch = run.life.record.epochs_done;
     let wanted = crate::scores::passes(&run.life.context.plan.scores, &run.life.plan.timetable);
+    let mut has_neighbours = false;
     for (pass, _) in wanted.into_iter().filter(|(_, epochs)| epochs.contains(&epoch)) {
         let started = Instant::now();
         match pass {
@@ -44,13 +45,17 @@ pub(super) fn make<K: Kernels>(run: &mut Run<'_, K>) -> Result<(), Stop> {
                 show(run, pass, epoch, &embeddings);
             }
             Pass::Depths { k, leave_one_out } => {
-                let depths = depths(run, k as usize, leave_one_out)?;
+                let depths = depths(run, pass, (k as usize, leave_one_out))?;
                 show(run, pass, epoch, &depths);
             }
             Pass::RetrainedLogits => {
                 let logits = retrained_logits(run)?;
                 show(run, pass, epoch, &logits);
             }
+        }
+        if matches!(pass, Pass::Embeddings | Pass::Depths { .. }) && !has_neighbours {
+            neighbours(run)?;
+            has_neighbours = true;
         }
         // What a score costs is a question that users ask.
         run.life.dir.log(&format!(
@@ -247,22 +252,34 @@ fn embeddings<K: Kernels>(run: &mut Run<'_, K>) -> Result<Vec<f32>, Stop> {
     probes::embeddings(learner, &positions, &mut || life.obey())
 }
 
-/// The prediction depths of all examples; what the probes say and who is near whom goes to the replicate's files.
-fn depths<K: Kernels>(run: &mut Run<'_, K>, k: usize, leave_one_out: bool) -> Result<Vec<f32>, Stop> {
+/// Who is near whom, to the replicate's files.
+fn neighbours<K: Kernels>(run: &mut Run<'_, K>) -> Result<(), Stop> {
+    let Run { learner, life, roles, trained, .. } = run;
+    let (dataset, roles) = (&life.context.dataset, roles.iter().map(|role| *role as u8).collect::<Vec<u8>>());
+    let (labels, classes) = (&dataset.labels, dataset.classes());
+    let task =
+        probes::Task { references: trained, labels, roles: &roles, classes, k: probes::KEPT, leave_one_out: true };
+    let nearest = probes::nearest(learner, &task, &mut || life.obey())?;
+    Ok(life.dir.write_neighbours(probes::KEPT, &nearest)?)
+}
+
+/// The prediction depths of all examples; what the probes say goes to the replicate's files, under the name of the score that asks.
+fn depths<K: Kernels>(run: &mut Run<'_, K>, pass: Pass, (k, leave_one_out): (usize, bool)) -> Result<Vec<f32>, Stop> {
     let predicted = predictions(run)?.into_iter().map(|class| class as u16).collect();
     let Run { learner, life, roles, trained, .. } = run;
     let (dataset, roles) = (&life.context.dataset, roles.iter().map(|role| *role as u8).collect::<Vec<u8>>());
     let (labels, classes) = (&dataset.labels, dataset.classes());
     let task = probes::Task { references: trained, labels, roles: &roles, classes, k, leave_one_out };
-    let (mut depths, mut all) = (Depths::new(predicted), StoredProbes::default());
+    let asks = |spec: &&ScoreSpec| spec.needs(&life.plan.timetable).iter().any(|need| need.pass == pass);
+    let score = life.context.plan.scores.iter().find(asks).map(|spec| spec.name.clone()).unwrap_or_default();
+    let mut all = StoredProbes { score, k, leave_one_out, ..StoredProbes::default() };
+    let mut depths = Depths::new(predicted);
     probes::probe(learner, &task, &mut || life.obey(), &mut |number, probe| {
         depths.ask(number, &probe.predicted);
         all.add(probe.name, &probe.votes, &probe.predicted, &probe.accuracy);
         Ok::<(), Stop>(())
     })?;
-    let nearest = probes::nearest(learner, &task, &mut || life.obey())?;
     life.dir.write_probes(&all, classes)?;
-    life.dir.write_neighbours(probes::KEPT, &nearest)?;
     let undefined = depths.undefined();
     life.dir.log(&format!("prediction depth is undefined for {undefined} of {} examples", labels.len()))?;
     Ok(depths.values())

@@ -410,13 +410,17 @@ fn depths_and_distances_follow_from_what_the_probes_left_and_from_the_embeddings
     for (label, probes) in [("net", 6), ("mlp-16x1", 3)] {
         let dir = dir_of(temp.path(), label, 0);
         let (classes, logits) = dir.final_logits().unwrap();
-        let stored = diffscope::store::tensors::read(&dir.path().join("probes.safetensors")).unwrap();
+        let name = "prediction_depth.k5.no_leave_one_out";
+        let own = dir.path().join("probes.k5.no_leave_one_out.safetensors");
+        let stored = diffscope::store::tensors::read(&own).unwrap();
+        assert_eq!((stored.metadata["score"].as_str(), stored.metadata["k"].as_u64()), (Some(name), Some(5)));
+        let first = dir.probes("prediction_depth.k5").unwrap().unwrap();
+        assert!(first.leave_one_out && dir.path().join("probes.safetensors").exists());
         let count = logits.len() / classes;
         assert_eq!(stored.tensors["votes"].shape, [probes, count, classes], "{label}: {}", stored.metadata);
         let predicted = stored.tensors["predicted"].values.clone().into_u16().unwrap();
         let most = |row: &[f32]| (0..classes).rev().max_by(|a, b| row[*a].total_cmp(&row[*b])).unwrap() as u16;
-        // The last variant that ran left the files.
-        let depth = score(&dir, "prediction_depth.k5.no_leave_one_out");
+        let depth = score(&dir, name);
         for (example, logits) in logits.chunks_exact(classes).enumerate() {
             let agrees = |probe: &usize| predicted[probe * count + example] == most(logits);
             let run = (0..probes).rev().take_while(agrees).count();

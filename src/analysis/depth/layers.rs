@@ -126,7 +126,7 @@ impl Layers {
             if subject.sides.iter().all(|side| !side.has_depths(place)) {
                 continue;
             }
-            match evidence.probes(subject.label, *run) {
+            match evidence.probes(subject.label, *run, &subject.score) {
                 Ok(Some(probes)) if probes.names == subject.probes => layers.add(subject, place, &probes),
                 Ok(Some(_)) => layers.problems.push(format!("{}/{run:03}: its probes lie elsewhere", subject.label)),
                 Ok(None) => layers.without += 1,

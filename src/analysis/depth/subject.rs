@@ -163,18 +163,12 @@ fn subject<'a>(
     sides.retain(|side| side.depth.values.iter().any(|depth| !depth.is_nan()));
     let Some(first) = sides.first() else { return Ok(None) };
     let (label, score) = (first.scores.model.as_str(), first.depth.name.clone());
-    let variants = first.scores.scores.iter().filter(|score| select::base(&score.name) == DEPTH);
-    let variants: Vec<&str> = variants.map(|score| score.name.as_str()).collect();
-    if variants.last().is_some_and(|last| *last != score) && variants.contains(&score.as_str()) {
-        let last = variants.last().copied().unwrap_or_default();
-        warnings.push(format!("{label}: depths are `{score}`, but stored probes are those of `{last}`, asked last"));
-    }
     let without = (0..first.scores.runs.len()).filter(|run| sides.iter().all(|side| !side.has_depths(*run))).count();
     if without > 0 {
         let all = first.scores.runs.len();
         warnings.push(format!("{label}: {without} of {all} runs have no `{score}` and are left out of depths"));
     }
-    let probes = probes.get(key(first.scores, ""), || names_of_probes(input, label, &first.scores.runs));
+    let probes = probes.get(key(first.scores, &score), || names_of_probes(input, (label, &score), &first.scores.runs));
     let last = last_of(&probes, sides.iter().map(|side| side.depth));
     let noisy = sides.iter().any(|side| {
         let cohort = &side.scores.cohort;
@@ -195,11 +189,11 @@ fn last_of<'s>(probes: &[String], depths: impl Iterator<Item = &'s ScoreRuns>) -
 /// The same of a model that is known by its label, its runs and its depths in some roles.
 pub(in crate::analysis) fn last<'s>(
     input: &Input,
-    label: &str,
+    (label, score): (&str, &str),
     runs: &[u32],
     depths: impl Iterator<Item = &'s ScoreRuns>,
 ) -> f64 {
-    last_of(&names_of_probes(input, label, runs), depths)
+    last_of(&names_of_probes(input, (label, score), runs), depths)
 }
 
 /// The wanted score where one is named, else the first prediction depth.
@@ -214,10 +208,10 @@ fn depth_of<'a>(model: &'a ModelScores, options: &Options) -> Result<Option<&'a 
 }
 
 /// The names in the first file of probes that can be read.
-fn names_of_probes(input: &Input, label: &str, runs: &[u32]) -> Vec<String> {
+fn names_of_probes(input: &Input, (label, score): (&str, &str), runs: &[u32]) -> Vec<String> {
     let Some(evidence) = input.evidence else { return Vec::new() };
     runs.iter()
-        .find_map(|run| evidence.probes(label, *run).ok().flatten())
+        .find_map(|run| evidence.probes(label, *run, score).ok().flatten())
         .map(|probes| probes.names)
         .unwrap_or_default()
 }
