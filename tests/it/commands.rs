@@ -189,7 +189,9 @@ fn depth_is_answered_from_what_the_runs_left_and_a_damaged_run_is_left_out() {
     assert_eq!(net["probes"][0], "input");
     // The test accuracy of every probe is what the replicates stored when they asked it.
     let study = diffscope::store::StudyFolder::open(Path::new(&dir)).unwrap();
-    let stored: Vec<_> = (0..3).map(|run| study.replicate(&id("mlp-16x1", run)).probes("prediction_depth").unwrap().unwrap()).collect();
+    let stored: Vec<_> = (0..3)
+        .map(|run| study.replicate(&id("mlp-16x1", run)).probes("prediction_depth.k5").unwrap().unwrap())
+        .collect();
     let splits = mlp["layers"].as_array().unwrap();
     assert_eq!(
         splits.iter().map(|split| split["split"].as_str().unwrap()).collect::<Vec<_>>(),
