@@ -29,7 +29,7 @@ fn main() -> ExitCode {
     match done {
         Ok(code) => code.into(),
         Err(error) => {
-            eprintln!("diffscope: {error}");
+            commands::tell(format_args!("diffscope: {error}"));
             error.exit_code().into()
         }
     }

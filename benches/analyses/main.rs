@@ -91,9 +91,6 @@ fn again(models: &[ModelScores]) {
             timed(&format!("{}: another threshold", analysis.name), || kept.answer(&input, &other).unwrap());
         }
     }
-    let one = Options { scores: names[..1].to_vec(), ..Options::default() };
-    let input = Input { models, replicates: &[], evidence: None };
-    timed("fingerprint by another score", || (fingerprint::ANALYSIS.run)(&input, &one).unwrap());
     let score = SignedRuns::new(&model.scores[0]);
     timed("rank intervals of a score", || rank_intervals(&score, intervals::DRAWS, 0, 0.9));
 }

@@ -103,6 +103,6 @@ mod tests {
                 analysis.name
             })
             .collect();
-        assert_eq!(asked, ["variance", "stability", "correlation", "components", "bias", "audit"]);
+        assert_eq!(asked, ["variance", "stability", "correlation", "components", "bias", "fingerprint", "audit"]);
     }
 }

@@ -62,6 +62,7 @@ pub static ANALYSIS: Analysis = Analysis {
         all_roles: true,
         evidence: true,
         scores: &[DEPTH, "learned", "output_margin", "input_margin"],
+        about: &[DEPTH],
         ..Wants::SCORES
     },
     run: answer::run,

@@ -1,7 +1,8 @@
 //! Do a few examples betray which model was trained? Those whose scores differ most between models, as features of a
 //! classifier (Kwok et al. 2024, figure 1).
 //!
-//! Runs are dealt to two halves (seeded). From the fitting halves alone come the ranking of the examples, by mean -ln p
+//! Runs are dealt to two halves (seeded); of each, a score takes part with the runs that have a value of some example, and is left
+//! out, with a reason, where these are too few. From the fitting halves alone come the ranking of the examples, by mean -ln p
 //! (Welch) over all scores and pairs of models, the scale of the features, and one classifier per score and pair
 //! (`logistic.rs` says how it is fitted); the other halves are only classified. Examples that lack a value in a fitted run,
 //! or that have no test at all, are left out and counted; the mean is over the tests that there are, since a score with two
@@ -17,13 +18,17 @@
 
 mod answer;
 mod logistic;
+mod ranking;
 
-use ndarray::Axis;
+use std::sync::Arc;
+
 use rayon::prelude::*;
 
-use super::bias::{Moments, Side, sides, why_not};
+use self::ranking::{Ranking, Tests, rank};
+use super::again::Memory;
+use super::bias::{Side, sides, why_not};
 use super::means::SignedRuns;
-use super::{Analysis, Answer, Input, Options, Wants, quantile};
+use super::{Again, Analysis, Answer, Input, Options, Wants, quantile};
 use crate::Result;
 use crate::random::Key;
 use logistic::Logistic;
@@ -39,7 +44,7 @@ pub static ANALYSIS: Analysis = Analysis {
     takes: &["--draws", "--seed"],
     wants: Wants::SCORES,
     run,
-    again: None,
+    again: Some(|| Box::new(Kept::default())),
 };
 
 /// Examples in a fingerprint.
@@ -47,6 +52,9 @@ pub const EXAMPLES: usize = 8;
 
 /// Runs that a model needs: two to fit, for a variance, and two to test.
 const FEWEST: usize = 4;
+
+/// Fitted runs that a score needs in each model, for a variance; of tested ones it needs one.
+const FEWEST_FITTED: usize = 2;
 
 /// Draws of random examples.
 const DRAWS: usize = 100;
@@ -127,6 +135,11 @@ struct Halved<'a, 'b> {
 impl Prepared {
     /// Ranks, fits and tests.
     pub fn new(input: &Input, options: &Options) -> Result<Self> {
+        Self::with(&mut Memory::default(), input, options)
+    }
+
+    /// The same, with tests that are known.
+    fn with(known: &mut Memory<Arc<Tests>>, input: &Input, options: &Options) -> Result<Self> {
         let (sides, mut warnings) = sides(input, options)?;
         let enough: Vec<&Side> = sides.iter().filter(|side| side.model.runs.len() >= FEWEST).collect();
         let pairs = pairs_of(&enough, &mut warnings);
@@ -136,7 +149,17 @@ impl Prepared {
             return Ok(Self { warnings, ..Self::default() });
         }
         let halved: Vec<Halved> = enough.iter().map(|side| halve(side, options.seed)).collect();
-        let Ranking { ranked, incomplete, untested, some_untested } = rank(&halved, &pairs);
+        let mut matched = Vec::new();
+        for (a, b) in &pairs {
+            if let (Some(a), Some(b)) = (halved.get(*a), halved.get(*b)) {
+                matched.push(Matched::all(a, b, options, &mut warnings));
+            }
+        }
+        matched.retain(|scores| !scores.is_empty());
+        let Ranking { ranked, incomplete, untested, some_untested } = rank(known, &matched.concat());
+        if ranked.is_empty() {
+            return Ok(Self { incomplete, untested, warnings, ..Self::default() });
+        }
         let few = ranked.len().min(EXAMPLES);
         let top: Vec<(usize, f64)> = ranked.iter().take(few).copied().collect();
         let bottom: Vec<(usize, f64)> = ranked.iter().rev().take(few).copied().collect();
@@ -145,9 +168,8 @@ impl Prepared {
         }
         let draws = options.draws.unwrap_or(DRAWS);
         let sets = Sets { top: columns(&top), bottom: columns(&bottom), random: random(&ranked, draws, options.seed) };
-        let pair = |(a, b): &(usize, usize)| Some(Pair::new(halved.get(*a)?, halved.get(*b)?, &sets));
         Ok(Self {
-            pairs: pairs.iter().filter_map(pair).collect(),
+            pairs: matched.iter().filter_map(|scores| Pair::new(scores, &sets)).collect(),
             candidates: ranked.len(),
             incomplete,
             untested,
@@ -193,67 +215,56 @@ impl Halved<'_, '_> {
     }
 }
 
-/// The scores that two models have in common.
-fn shared<'a, 'b>(a: &'b Side<'a>, b: &'b Side<'a>) -> impl Iterator<Item = (&'b SignedRuns<'a>, &'b SignedRuns<'a>)> {
-    a.scores.iter().filter_map(|score| Some((score, b.scores.iter().find(|other| other.name() == score.name())?)))
+/// A score that two models have in common, with the runs of their halves that have it.
+#[derive(Clone)]
+struct Matched<'a, 'b> {
+    halves: [&'b Halved<'a, 'b>; 2],
+    scores: [&'b SignedRuns<'a>; 2],
+    fit: [Vec<usize>; 2],
+    test: [Vec<usize>; 2],
+    /// Of the halves.
+    seed: u64,
 }
 
-/// The candidates, and how many examples are none.
-#[derive(Default)]
-struct Ranking {
-    /// (Column, mean -ln p), most telling first.
-    ranked: Vec<(usize, f64)>,
-    incomplete: usize,
-    untested: usize,
-    some_untested: usize,
-}
-
-/// The tests of one example.
-#[derive(Clone, Copy, Default)]
-struct Evidence {
-    sum: f64,
-    tests: u32,
-    /// Whether a fitted run has no value.
-    incomplete: bool,
-}
-
-/// Examples that all fitted runs have values of, by mean -ln p over the tests of all scores and pairs, largest first. The
-/// other halves are never looked at.
-fn rank(halved: &[Halved], pairs: &[(usize, usize)]) -> Ranking {
-    let mut evidence: Vec<Evidence> = Vec::new();
-    let mut possible = 0;
-    for (a, b) in pairs.iter().filter_map(|(a, b)| Some((halved.get(*a)?, halved.get(*b)?))) {
-        for (x, y) in shared(a.side, b.side) {
-            let moments =
-                |score: &SignedRuns, runs: &[usize]| Moments::of(&score.values().select(Axis(0), runs).view());
-            let (of_x, of_y) = (moments(x, &a.fit), moments(y, &b.fit));
-            let neg_ln_p = of_x.against(&of_y);
-            evidence.resize(neg_ln_p.len(), Evidence::default());
-            let counts = of_x.count.iter().zip(&of_y.count);
-            for ((one, value), (in_x, in_y)) in evidence.iter_mut().zip(neg_ln_p).zip(counts) {
-                one.incomplete |= (*in_x as usize, *in_y as usize) != (a.fit.len(), b.fit.len());
-                // Two different constants have no test, and would otherwise cost the example those of its other scores.
-                if !value.is_nan() {
-                    one.sum += value;
-                    one.tests += 1;
-                }
+impl<'a, 'b> Matched<'a, 'b> {
+    /// The scores of two models that enough of their runs have; the others are told.
+    fn all(a: &'b Halved<'a, 'b>, b: &'b Halved<'a, 'b>, options: &Options, warnings: &mut Vec<String>) -> Vec<Self> {
+        let mut all = Vec::new();
+        for score in &a.side.scores {
+            let Some(other) = b.side.scores.iter().find(|other| other.name() == score.name()) else { continue };
+            let (halves, scores) = ([a, b], [score, other]);
+            let valid = scores.map(SignedRuns::valid);
+            let with_values = |side: usize, runs: &[usize]| -> Vec<usize> {
+                runs.iter().copied().filter(|run| valid[side].contains(run)).collect()
+            };
+            let fit = [0, 1].map(|side| with_values(side, &halves[side].fit));
+            let test = [0, 1].map(|side| with_values(side, &halves[side].test));
+            if fit.iter().any(|runs| runs.len() < FEWEST_FITTED) || test.iter().any(Vec::is_empty) {
+                let [x, y] = halves.map(|half| half.side.model.model.as_str());
+                warnings.push(format!(
+                    "{x} and {y}: `{}` is left out: {} and {} runs have values, so that after the deal (seed {}) there are too \
+                     few of them to fit or to test",
+                    score.name(),
+                    valid[0].len(),
+                    valid[1].len(),
+                    options.seed
+                ));
+                continue;
             }
-            possible += 1;
+            all.push(Self { halves, scores, fit, test, seed: options.seed });
         }
+        all
     }
-    let mut ranking = Ranking::default();
-    for (column, Evidence { sum, tests, incomplete }) in evidence.into_iter().enumerate() {
-        match tests {
-            _ if incomplete => ranking.incomplete += 1,
-            0 => ranking.untested += 1,
-            _ => {
-                ranking.some_untested += usize::from(tests < possible);
-                ranking.ranked.push((column, sum / f64::from(tests)));
-            }
-        }
+
+    fn models(&self) -> [String; 2] {
+        self.halves.map(|half| half.side.model.model.clone())
     }
-    ranking.ranked.sort_by(|a, b| b.1.total_cmp(&a.1));
-    ranking
+
+    /// What its tests are kept as.
+    fn kept_as(&self) -> [String; 3] {
+        let role = self.halves[0].side.model.role;
+        [self.models().join("\n"), format!("{role} {}", self.seed), self.scores[0].name().to_owned()]
+    }
 }
 
 /// The examples that classifiers are made of.
@@ -285,21 +296,23 @@ fn random(ranked: &[(usize, f64)], draws: usize, seed: u64) -> Vec<Vec<usize>> {
 }
 
 impl Pair {
-    fn new(a: &Halved, b: &Halved, sets: &Sets) -> Self {
-        let accuracy = |(x, y): (&SignedRuns, &SignedRuns)| Accuracy {
-            score: x.name().to_owned(),
-            top: classify((x, a), (y, b), &sets.top),
-            bottom: classify((x, a), (y, b), &sets.bottom),
-            random: sets.random.par_iter().map(|columns| classify((x, a), (y, b), columns)).collect(),
-            means: [x, y].map(|score| means(score, sets)),
+    /// By the scores of two models; none without any.
+    fn new(scores: &[Matched], sets: &Sets) -> Option<Self> {
+        let first = scores.first()?;
+        let accuracy = |matched: &Matched| Accuracy {
+            score: matched.scores[0].name().to_owned(),
+            top: classify(matched, &sets.top),
+            bottom: classify(matched, &sets.bottom),
+            random: sets.random.par_iter().map(|columns| classify(matched, columns)).collect(),
+            means: matched.scores.map(|score| means(score, sets)),
         };
-        Self {
-            models: [a, b].map(|half| half.side.model.model.clone()),
-            fitted: [a, b].map(|half| half.fit.len()),
-            fitted_runs: [a, b].map(Halved::fitted_runs),
-            tested: [a, b].map(|half| half.test.len()),
-            scores: shared(a.side, b.side).map(accuracy).collect(),
-        }
+        Some(Self {
+            models: first.models(),
+            fitted: first.halves.map(|half| half.fit.len()),
+            fitted_runs: first.halves.map(Halved::fitted_runs),
+            tested: first.halves.map(|half| half.test.len()),
+            scores: scores.iter().map(accuracy).collect(),
+        })
     }
 }
 
@@ -314,35 +327,56 @@ fn means(score: &SignedRuns, sets: &Sets) -> Vec<f64> {
 }
 
 /// What the classifier, fitted on the fitting halves, makes of the other halves' runs that have all values.
-fn classify(first: (&SignedRuns, &Halved), second: (&SignedRuns, &Halved), columns: &[usize]) -> Share {
-    if columns.is_empty() {
-        return Share { right: f64::NAN, runs: 0, lacking: 0 };
-    }
-    let rows = |score: &SignedRuns, runs: &[usize]| -> Vec<Vec<f64>> {
-        let values = score.values();
+fn classify(matched: &Matched, columns: &[usize]) -> Share {
+    let rows = |side: usize, runs: &[usize]| -> Vec<Vec<f64>> {
+        let values = matched.scores[side].values();
         let row = |run: &usize| columns.iter().map(|column| f64::from(values[[*run, *column]])).collect();
         runs.iter().map(row).collect()
     };
-    let (fit_a, fit_b) = (rows(first.0, &first.1.fit), rows(second.0, &second.1.fit));
+    let [fit_a, fit_b] = [0, 1].map(|side| rows(side, &matched.fit[side]));
     let labels = [vec![false; fit_a.len()], vec![true; fit_b.len()]].concat();
     let classifier = Logistic::fit(&[fit_a, fit_b].concat(), &labels);
-    let tested = |score, half: &Halved| {
-        let mut rows = rows(score, &half.test);
+    let [of_a, of_b] = [0, 1].map(|side| {
+        let mut rows = rows(side, &matched.test[side]);
         rows.retain(|row| row.iter().all(|value| !value.is_nan()));
         rows
-    };
-    let (of_a, of_b) = (tested(first.0, first.1), tested(second.0, second.1));
+    });
     let runs = of_a.len() + of_b.len();
     Share {
         right: f64::midpoint(classifier.accuracy(&of_a, false), classifier.accuracy(&of_b, true)),
         runs,
-        lacking: first.1.test.len() + second.1.test.len() - runs,
+        lacking: matched.halves.iter().map(|half| half.test.len()).sum::<usize>() - runs,
     }
 }
 
 fn run(input: &Input, options: &Options) -> Result<Answer> {
-    let cohort = input.models.iter().find(|model| model.role == options.role).map(|model| model.cohort.clone());
-    Ok(answer(&Prepared::new(input, options)?, &cohort.unwrap_or_default(), options))
+    Kept::default().answer(input, options)
+}
+
+/// The tests of each score of each pair, and the fingerprints that were taken.
+#[derive(Default)]
+struct Kept {
+    tests: Memory<Arc<Tests>>,
+    taken: Memory<Prepared>,
+}
+
+impl Again for Kept {
+    fn answer(&mut self, input: &Input, options: &Options) -> Result<Answer> {
+        let Options { scores, role, draws, seed, .. } = options;
+        let key = [input.labels().join("\n"), role.clone(), format!("{} {draws:?} {seed}", scores.join("\n"))];
+        // Somebody waits: random examples are many classifiers, which follow.
+        let unfinished = options.quick && !self.taken.has(&key);
+        let taken = if unfinished {
+            Prepared::with(&mut self.tests, input, &Options { draws: Some(0), ..options.clone() })?
+        } else if self.taken.has(&key) {
+            self.taken.get(key, Prepared::default)
+        } else {
+            let taken = Prepared::with(&mut self.tests, input, options)?;
+            self.taken.get(key, || taken)
+        };
+        let cohort = input.models.iter().find(|model| model.role == *role).map(|model| model.cohort.clone());
+        Ok(Answer { unfinished, ..answer(&taken, &cohort.unwrap_or_default(), options) })
+    }
 }
 
 #[cfg(test)]

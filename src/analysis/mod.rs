@@ -86,11 +86,13 @@ pub struct Wants {
     pub evidence: bool,
     /// The scores that it reads, by their names without settings; empty: all of them.
     pub scores: &'static [&'static str],
+    /// Those that it asks about, so that one may be chosen; empty: all that it reads.
+    pub about: &'static [&'static str],
 }
 
 impl Wants {
     /// The scores of one role.
-    pub const SCORES: Self = Self { all_roles: false, verdicts: false, evidence: false, scores: &[] };
+    pub const SCORES: Self = Self { all_roles: false, verdicts: false, evidence: false, scores: &[], about: &[] };
 }
 
 /// What an analysis is given: the caller has left out replicates that are unfinished or non-finite.
@@ -290,12 +292,12 @@ impl Answer {
         })
     }
 
-    /// What `analyze` prints: the reading, the warnings, then the tables.
+    /// What `analyze` prints: the tables, the warnings, and the reading at the end, where a terminal stands.
     pub fn text(&self) -> String {
-        let reading = std::iter::once(self.reading.clone()).filter(|reading| !reading.is_empty());
         let warnings = self.warnings.iter().map(|warning| format!("warning: {warning}"));
-        let sentences: Vec<String> = reading.chain(warnings).collect();
-        let parts = std::iter::once(sentences.join("\n") + "\n").chain(self.tables.iter().map(Table::text));
+        let reading = std::iter::once(self.reading.clone()).filter(|reading| !reading.is_empty());
+        let sentences: Vec<String> = warnings.chain(reading).collect();
+        let parts = self.tables.iter().map(Table::text).chain([sentences.join("\n") + "\n"]);
         parts.collect::<Vec<_>>().join("\n")
     }
 }

@@ -40,7 +40,7 @@ pub static ANALYSIS: Analysis = Analysis {
     tab: Some(('9', "Depth·VoG")),
     compares: true,
     takes: &[],
-    wants: Wants { all_roles: true, scores: &["vog", "input_margin"], ..Wants::SCORES },
+    wants: Wants { all_roles: true, scores: &["vog", "input_margin"], about: &["vog"], ..Wants::SCORES },
     run,
     again: Some(|| Box::new(Kept::default())),
 };

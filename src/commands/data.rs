@@ -113,7 +113,7 @@ pub(super) fn each(sets: &[&'static Set], what: &str, mut act: impl FnMut(&'stat
         match act(set) {
             Err(error) if sets.len() == 1 => return Err(error),
             Err(error) => {
-                eprintln!("diffscope: {}: {error}", set.source);
+                super::tell(format_args!("diffscope: {}: {error}", set.source));
                 failed.push(set.source);
             }
             Ok(()) => {}

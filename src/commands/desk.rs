@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::gather::Gathered;
-use crate::analysis::{Again, Analysis, Answer, Input, ModelScores, Options, Wants};
+use crate::analysis::{Again, Analysis, Answer, Input, ModelScores, Options, Wants, select};
 use crate::data::{Examples, Role};
 use crate::results::Study;
 use crate::results::evidence::Source;
@@ -108,7 +108,7 @@ impl Desk {
         });
         gathered.hear(&source.folder);
         let input = gathered.of(label);
-        let options = &chosen(&input, options);
+        let options = &chosen(&input, analysis.wants.about, options);
         let answer = match analysis.again {
             Some(new) => again.entry(analysis.name).or_insert_with(new).answer(&input, options),
             None => (analysis.run)(&input, options),
@@ -120,9 +120,11 @@ impl Desk {
     }
 }
 
-/// The options with those scores only that all models have: a choice is made for the whole workbench.
-fn chosen(input: &Input, options: &Options) -> Options {
+/// The options with those scores only that all models have and that the analysis asks about: a choice is made for the whole
+/// workbench.
+fn chosen(input: &Input, about: &[&str], options: &Options) -> Options {
     let has = |model: &ModelScores, name: &String| model.scores.iter().any(|score| score.name == *name);
-    let in_all = |name: &&String| input.models.iter().all(|model| has(model, name));
+    let is_asked = |name: &String| about.is_empty() || about.contains(&select::base(name));
+    let in_all = |name: &&String| is_asked(name) && input.models.iter().all(|model| has(model, name));
     Options { scores: options.scores.iter().filter(in_all).cloned().collect(), ..options.clone() }
 }

@@ -9,12 +9,14 @@ use crate::train::moments::Moments;
 use crate::train::probes;
 use crate::{Error, Result};
 
-/// Bytes that the replicates that are still to be started take at their largest moment, roughly.
+/// Bytes that the replicates that are still to be started take at their largest moment, roughly: all of them finished, but for those
+/// that train at once.
 pub fn needed(prepared: &Prepared) -> Result<u64> {
     let dataset = &prepared.dataset;
     let (examples, classes) = (dataset.len() as u64, dataset.classes() as u64);
     let scores = prepared.plan.scores.len() as u64;
     let mut total = examples * 8;
+    let mut while_it_trains = Vec::new();
     let lies = |id: &ReplicateId| prepared.dir.join("replicates").join(id.to_string()).exists();
     for replicate in prepared.plan.replicates.iter().filter(|replicate| !lies(&replicate.id)) {
         let observed = if replicate.recipe.observe == Observe::Sweep { examples } else { dataset.train as u64 };
@@ -26,10 +28,12 @@ pub fn needed(prepared: &Prepared) -> Result<u64> {
         let moments =
             2 * Moments::most_bytes(&prepared.plan.scores, &replicate.timetable, dataset.len(), dataset.shape);
         let probes = bytes_of_probes(prepared, replicate)?;
-        // Weights, and a checkpoint with momentum and accumulators that is replaced whole.
-        total += moments + probes + rows + weights * 5 + examples * (classes + scores * 5) * 4;
+        total += probes + rows + weights + examples * (classes + scores) * 4;
+        // A checkpoint with weights, momentum and accumulators, that is replaced whole.
+        while_it_trains.push(moments + weights * 4 + examples * scores * 4 * 4);
     }
-    Ok(total)
+    while_it_trains.sort_unstable_by(|a, b| b.cmp(a));
+    Ok(total + while_it_trains.into_iter().take(prepared.devices.jobs(None)).sum::<u64>())
 }
 
 /// Bytes that the probes of prediction depths and the nearest examples take: votes and a class for each probe and example.

@@ -37,7 +37,7 @@ pub fn fetch(sets: &[&'static Set], endpoint: Option<&str>, home: &Path) -> Resu
         super::print(&format!("{}: {state}; {} ({})", set.source, fetched.evidence, fetched.folder.display()))
     });
     if hub::Watch::stopped(&watch) {
-        eprintln!("diffscope: interrupted; nothing half done was kept");
+        super::tell("diffscope: interrupted; nothing half done was kept");
         return Ok(Exit::Interrupted);
     }
     done
@@ -93,7 +93,7 @@ mod bar {
             self.clear();
             let bar = total.map_or_else(ProgressBar::new_spinner, ProgressBar::new);
             if bar.is_hidden() {
-                eprintln!("{step}");
+                crate::commands::tell(step);
             }
             let amount = match (unit, total) {
                 (Unit::Bytes, Some(_)) => {

@@ -1,5 +1,6 @@
 //! What analyses are given: the scores of the finished, finite replicates of one or several studies, and what lies beside them.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -8,6 +9,7 @@ use crate::analysis::{self, Analysis, Answer, Cohort, Evidence, Input, ModelScor
 use crate::data::{Examples, Role};
 use crate::results::evidence::{FolderEvidence, Source};
 use crate::results::{self, LeftOut, Study};
+use crate::scores::ScoreSpec;
 use crate::store::folder::StudyFolder;
 use crate::store::record::State;
 use crate::store::verdicts::{self, Review};
@@ -16,6 +18,9 @@ use crate::study::recipe::BatchSize;
 use crate::train::board::ReplicateView;
 use crate::train::ensembles::Ensembles;
 use crate::{Error, Result};
+
+/// What is observed for each score, and its settings.
+type Conventions = BTreeMap<String, String>;
 
 /// The models of all studies that are looked at.
 #[derive(Default)]
@@ -30,6 +35,8 @@ pub(super) struct Gathered {
     wants: Wants,
     /// What could not be read, verdicts aside.
     warnings: Vec<String>,
+    /// How the scores of the first study are computed.
+    conventions: Option<(String, Conventions)>,
     /// Why people's verdicts cannot be read.
     unread: Option<String>,
     /// What the runs left beside their scores, where the analysis is given it.
@@ -121,6 +128,8 @@ impl Gathered {
         let (reviews, unread) = reviews(folder, self.wants);
         self.unread = self.unread.take().or(unread);
         self.warnings.extend(failures(study.views));
+        self.warnings.extend(noise(examples, beside));
+        self.compare_conventions(plan);
         let (mut models, mut replicates) = gather(study, plan, examples, (self.wants, role), (&self.wanted, &reviews));
         for model in &mut models {
             model.model = known_as(&model.model);
@@ -138,6 +147,25 @@ impl Gathered {
         }
         self.models.append(&mut models);
         self.replicates.append(&mut replicates);
+    }
+
+    /// Tells which scores of a further study are computed otherwise than those of the first.
+    fn compare_conventions(&mut self, plan: &Plan) {
+        let (name, own) = (plan.config.name.clone(), conventions(plan));
+        let Some((first, known)) = &self.conventions else {
+            self.conventions = Some((name, own));
+            return;
+        };
+        let mut differ: BTreeMap<(&String, &String), Vec<String>> = BTreeMap::new();
+        for (score, here) in &own {
+            if let Some(there) = known.get(score).filter(|there| *there != here) {
+                differ.entry((here, there)).or_default().push(format!("`{score}`"));
+            }
+        }
+        let told = differ.into_iter().map(|((here, there), scores)| {
+            format!("computed otherwise in {name} ({here}) than in {first} ({there}): {}", scores.join(", "))
+        });
+        self.warnings.extend(told);
     }
 
     /// Runs of the models that have no values of some imported scores, if those are looked at.
@@ -186,6 +214,28 @@ fn reviews(folder: &StudyFolder, wants: Wants) -> (Vec<Reviewed>, Option<String>
         Ok(reviews) => (reviews.into_iter().filter_map(reviewed).collect(), None),
         Err(error) => (Vec::new(), Some(format!("verdicts are left out: {error}"))),
     }
+}
+
+/// How a study's scores are computed; as a model's training is long, if models differ.
+fn conventions(plan: &Plan) -> Conventions {
+    let Some(replicate) = plan.replicates.first() else { return Conventions::new() };
+    let of = |spec: &ScoreSpec| {
+        let observed = spec.conventions(&replicate.timetable)["observations"].as_str().unwrap_or_default().to_owned();
+        let parts = [spec.settings_text(&replicate.timetable), observed];
+        let parts: Vec<String> = parts.into_iter().filter(|part| !part.is_empty()).collect();
+        (spec.name.clone(), parts.join("; "))
+    };
+    plan.scores.iter().map(of).collect()
+}
+
+/// That labels were changed is part of every answer.
+fn noise(examples: &Examples, beside: Option<&String>) -> Option<String> {
+    let labels = examples.labels.iter().zip(&examples.true_labels).take(examples.train);
+    let changed = labels.filter(|(given, truth)| given != truth).count();
+    let study = beside.map_or_else(String::new, |name| format!("{name}: "));
+    (changed > 0).then(|| {
+        format!("{study}{changed} of {} training labels were changed; scores are by the given labels", examples.train)
+    })
 }
 
 /// Why replicates failed, or cannot be read: they are no part of any answer.

@@ -54,6 +54,11 @@ pub(crate) fn has_screen() -> bool {
     std::io::stdout().is_terminal() && can_move
 }
 
+/// Says something beside the output; nobody listening is no reason to stop.
+pub fn tell(text: impl std::fmt::Display) {
+    let _ = writeln!(std::io::stderr(), "{text}");
+}
+
 /// Prints to standard output; a reader that has gone away (`| head`) is no error, a full disk is.
 ///
 /// # Errors

@@ -12,9 +12,10 @@ use super::{Exit, screen, status};
 use crate::data::{Dataset, Examples};
 use crate::results::{self, Study};
 use crate::store::folder::{StudyFolder, StudyRecord};
+use crate::store::record::State;
 use crate::store::{Control, places};
 use crate::study::Plan;
-use crate::train::board::Board;
+use crate::train::board::{Board, ReplicateView};
 use crate::train::events::{Command, Event};
 use crate::train::wishes::wish;
 use crate::tui::session::Session;
@@ -134,8 +135,7 @@ impl Follower {
         let follow = move || {
             while !stopped.load(Ordering::Relaxed) {
                 std::thread::park_timeout(LOOK_EVERY);
-                // A file that is being replaced right now is read again a second later.
-                let _ = refresh(&folder, &plan, &examples, &board);
+                refresh(&folder, &plan, &examples, &board);
                 for (id, text) in logs.news() {
                     let _ = tell.send(Event::Log { id: Some(id), text });
                 }
@@ -158,17 +158,31 @@ impl Follower {
     }
 }
 
-/// Reads again what changed: the progress always, scores and margins after an epoch.
-fn refresh(folder: &StudyFolder, plan: &Plan, examples: &Examples, board: &Board) -> Result<()> {
+/// Reads again what changed in a folder that another process trains in.
+pub fn refresh(folder: &StudyFolder, plan: &Plan, examples: &Examples, board: &Board) {
     for view in board.snapshot() {
-        let old = view.progress;
-        let new = results::progress(folder, old.clone())?;
-        if new.epochs_done != old.epochs_done || (new.state != old.state && view.scores.is_none()) {
-            let fresh = results::view(folder, plan, examples, new)?;
-            board.update(&old.id, |view| *view = fresh);
-        } else if new != old {
-            board.update(&old.id, |view| view.progress = new);
-        }
+        // A file that is being replaced right now is read again a second later.
+        let _ = refresh_one(folder, plan, examples, board, view);
+    }
+}
+
+/// Of a replicate, the progress always; scores and margins after an epoch, and those that it finished with: they are more, and of the
+/// converged network.
+fn refresh_one(
+    folder: &StudyFolder,
+    plan: &Plan,
+    examples: &Examples,
+    board: &Board,
+    view: ReplicateView,
+) -> Result<()> {
+    let old = view.progress;
+    let new = results::progress(folder, old.clone())?;
+    let finished = new.state == State::Finished && old.state != State::Finished;
+    if new.epochs_done != old.epochs_done || finished || (new.state != old.state && view.scores.is_none()) {
+        let fresh = results::view(folder, plan, examples, new)?;
+        board.update(&old.id, |view| *view = fresh);
+    } else if new != old {
+        board.update(&old.id, |view| view.progress = new);
     }
     Ok(())
 }

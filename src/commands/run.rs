@@ -26,7 +26,7 @@ pub fn run(options: &cli::Run, screen: &cli::Screen) -> Result<Exit> {
         prepared.check_folder()?;
         let jobs = options.jobs.map(usize::from);
         super::print(&plan_text::describe(&prepared, jobs)?)?;
-        super::print(&plan_text::time(&prepared, jobs, |line| eprintln!("diffscope: {line}"))?)?;
+        super::print(&plan_text::time(&prepared, jobs, |line| super::tell(format_args!("diffscope: {line}")))?)?;
         return Ok(Exit::Done);
     }
     if options.detach && !detach::is_detached() {

@@ -250,6 +250,7 @@ fn settings_that_leave_a_score_without_values_warn() {
     for (text, futile, fine, says) in [
         ("vog = { stage = 'late', ddof = 3 }", long(9), None, "3 epochs less ddof = 3"),
         ("vog = { stage = 'late', ddof = 2 }", Setup::default(), Some(long(9)), "two checkpoints"),
+        ("vog = { stage = 'late' }", long(2), Some(long(3)), "late are the last 3 epochs, and there are 2"),
         ("memorization = {}", few, Some(Setup { replicates: 4, ..few }), "there are 3 in all"),
         ("memorization = { least = 1 }", Setup { held_out: 0, ..few }, Some(few), "hold examples out"),
         ("agreement = {}", Setup { replicates: 1, ..few }, Some(few), "two replicates"),

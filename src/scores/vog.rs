@@ -27,6 +27,10 @@ pub(super) static KIND: ScoreKind = ScoreKind {
     unused: |settings| if settings.is("stage", "all") { &[] } else { &["every"] },
     harder_with: Some(|settings| if settings.is("stage", "early") { Harder::Low } else { Harder::High }),
     futile: |settings, setup| {
+        if lacks_epochs(settings, &setup.timetable) {
+            let epochs = setup.timetable.epochs;
+            return Some(format!("late are the last {STAGE} epochs, and there are {epochs}: it will have no values"));
+        }
         let (ddof, epochs) = (settings.number("ddof").unwrap_or(0), need(settings, &setup.timetable).after.len());
         (ddof as usize >= epochs)
             .then(|| format!("divides by its {epochs} epochs less ddof = {ddof}: it will have no values"))
@@ -36,14 +40,22 @@ pub(super) static KIND: ScoreKind = ScoreKind {
     ..PASS
 };
 
+/// Epochs of the early and of the late stage.
+const STAGE: u32 = 3;
+
+/// Whether training is too short for the late stage.
+fn lacks_epochs(settings: &Settings, timetable: &Timetable) -> bool {
+    settings.is("stage", "late") && timetable.epochs < STAGE
+}
+
 /// The saliency maps that it needs, and when.
 fn need(settings: &Settings, timetable: &Timetable) -> Need {
     let target = if settings.is("target", "predicted") { Target::Predicted } else { Target::Label };
     let space = if settings.is("space", "probability") { Space::Probability } else { Space::Logit };
     let epochs = timetable.epochs;
     let after = match settings.word("stage") {
-        Some("early") => vec![1, 2, 3],
-        Some("late") => (epochs.saturating_sub(2).max(1)..=epochs).collect(),
+        Some("early") => (1..=STAGE).collect(),
+        Some("late") => (epochs.saturating_sub(STAGE - 1).max(1)..=epochs).collect(),
         _ => (1..=epochs).filter(|epoch| epoch.is_multiple_of(settings.number("every").unwrap_or(10).max(1))).collect(),
     };
     Need { pass: Pass::Saliency { target, space }, after }
@@ -84,7 +96,8 @@ impl Vog {
         };
         let (checkpoints, ddof) = (need.after.len() as f64, f64::from(settings.number("ddof").unwrap_or(0)));
         // As many degrees of freedom as checkpoints: nothing is left to divide by.
-        let factor = if checkpoints > ddof { checkpoints / (checkpoints - ddof) } else { f64::NAN };
+        let has_values = checkpoints > ddof && !lacks_epochs(settings, &sizes.timetable);
+        let factor = if has_values { checkpoints / (checkpoints - ddof) } else { f64::NAN };
         let unknown = || vec![f64::NAN; sizes.examples()];
         Self {
             need,

@@ -106,6 +106,8 @@ type Behind = Vec<(ReplicateId, u32, bool)>;
 
 /// The model of a summary, whether it is of held-out examples, its runs (there may be none), and how often scores were imported.
 type AskedSummary = (String, bool, Behind, usize);
+/// An example with the runs behind its story, and how many of them are finished.
+type AskedStory = (usize, Vec<(ReplicateId, u32)>, usize);
 
 /// Best and worst ranks of all examples by one score, with the model's label, whether they are held out, and the score's place.
 type RankRanges = (String, bool, usize, Arc<Vec<(u32, u32)>>);
@@ -164,7 +166,7 @@ pub struct App {
     asked_summary: Option<AskedSummary>,
     asked_ranges: Option<(usize, AskedSummary)>,
     rank_ranges: Option<RankRanges>,
-    asked_story: Option<(usize, Vec<(ReplicateId, u32)>)>,
+    asked_story: Option<AskedStory>,
     asked_answer: Option<(&'static str, String, Basis, Options)>,
     effects: Vec<Effect>,
 }

@@ -20,6 +20,8 @@ pub struct Kept {
     pub taken: usize,
     /// Each reviewer's last word on each example.
     pub reviews: Result<Vec<Review>, String>,
+    /// Why a word of ours could not be written, since the last news.
+    pub lost: Option<String>,
 }
 
 /// The thread. It ends when this is dropped, after everything that was said is written.
@@ -53,7 +55,7 @@ impl Keeper {
 
     /// What is known now, if there is news.
     pub fn news(&self) -> Option<Kept> {
-        self.news.try_iter().last()
+        self.news.try_iter().reduce(|before, after| Kept { lost: after.lost.or(before.lost), ..after })
     }
 }
 
@@ -70,14 +72,15 @@ impl Drop for Keeper {
 fn keep(study: &Path, said: &Receiver<Review>, hear: &Sender<Kept>) {
     let mut taken = 0;
     let mut known: Option<Result<Vec<Review>, String>> = None;
-    let mut size = None;
+    let (mut size, mut lost) = (None, None);
     loop {
         // Words only ever come to the end of the file: as long as before means the same as before.
         let now = std::fs::metadata(verdicts::path(study)).ok().map(|file| file.len());
-        if known.is_none() || now != size || matches!(known, Some(Err(_))) {
+        if known.is_none() || now != size || lost.is_some() || matches!(known, Some(Err(_))) {
             let read = verdicts::read(study).map_err(|error| error.to_string());
-            if known.as_ref() != Some(&read) {
-                let _ = hear.send(Kept { taken, reviews: read.clone() });
+            // What is there is told again without the word that was lost.
+            if known.as_ref() != Some(&read) || lost.is_some() {
+                let _ = hear.send(Kept { taken, reviews: read.clone(), lost: lost.take() });
             }
             (known, size) = (Some(read), now);
         }
@@ -85,12 +88,7 @@ fn keep(study: &Path, said: &Receiver<Review>, hear: &Sender<Kept>) {
             Ok(review) => {
                 let review = Review { time: crate::store::now(), ..review };
                 taken += 1;
-                if let Err(error) = verdicts::add(study, &review) {
-                    let lost = Err(format!("not kept: {error}"));
-                    let _ = hear.send(Kept { taken, reviews: lost.clone() });
-                    // What is there is told again, without the word that was lost.
-                    known = Some(lost);
-                }
+                lost = verdicts::add(study, &review).err().map(|error| error.to_string());
             }
             Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => return,
@@ -125,6 +123,24 @@ mod tests {
         let kept = verdicts::read(study.path()).unwrap();
         assert_eq!(kept.len(), 50);
         assert!(kept.iter().all(|review| review.time > 0.0));
+    }
+
+    /// Whoever asks late for the news hears of it too.
+    #[test]
+    fn a_word_that_cannot_be_written_is_told_and_taken_back() {
+        let study = tempfile::tempdir().unwrap();
+        let keeper = Keeper::start(study.path().to_path_buf()).unwrap();
+        wait(&keeper, |news| news.reviews == Ok(Vec::new()));
+        std::fs::create_dir(verdicts::path(study.path())).unwrap();
+        keeper.keep(review(1, "ann"));
+        let told = wait(&keeper, |news| news.lost.is_some());
+        assert!(told.taken == 1 && told.lost.unwrap().contains("verdicts.jsonl"));
+        let (hear, news) = unbounded();
+        let late = Keeper { tell: None, news, thread: None };
+        for (taken, lost) in [(1, Some("full".to_owned())), (2, None)] {
+            hear.send(Kept { taken, reviews: Ok(Vec::new()), lost }).unwrap();
+        }
+        assert_eq!(late.news(), Some(Kept { taken: 2, reviews: Ok(Vec::new()), lost: Some("full".into()) }));
     }
 
     #[test]

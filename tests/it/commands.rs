@@ -224,6 +224,16 @@ fn depth_is_answered_from_what_the_runs_left_and_a_damaged_run_is_left_out() {
 }
 
 #[test]
+fn depth_is_asked_of_prediction_depths_alone() {
+    let home = tempfile::tempdir().unwrap();
+    let (dir, output) = run(home.path(), &["train.epochs=1"]);
+    assert!(output.status.success(), "{}", err(&output));
+    let refused = program(home.path(), &["analyze", &dir, "depth", "--score", "loss"]);
+    assert_eq!(refused.status.code(), Some(2), "{}", out(&refused));
+    assert!(err(&refused).contains("such as prediction_depth"), "{}", err(&refused));
+}
+
+#[test]
 fn questions_and_options_that_do_not_fit_are_refused_by_name() {
     let home = tempfile::tempdir().unwrap();
     let (dir, _) = run(home.path(), &["train.epochs=1", "model.0.replicates=1", "model.1.replicates=1"]);

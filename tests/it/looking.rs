@@ -3,10 +3,12 @@
 use std::sync::Arc;
 
 use diffscope::commands::logs::Logs;
+use diffscope::commands::open::refresh;
 use diffscope::commands::screen;
 use diffscope::data::Examples;
+use diffscope::results;
 use diffscope::store::StudyFolder;
-use diffscope::store::record::State;
+use diffscope::store::record::{ReplicateRecord, State};
 use diffscope::train::board::Board;
 
 use crate::program::{Home, LONG, out, progress_until};
@@ -46,6 +48,32 @@ fn the_log_of_a_study_that_was_trained_before_is_told_once_and_what_comes_later_
     assert!(logs.news().is_empty());
     folder.replicate(&id("net", 1)).log("more").unwrap();
     assert_eq!(logs.news(), [(id("net", 1), "more".to_owned())]);
+}
+
+/// Whoever watched the last epoch gets the scores of the finished network, which are more, as soon as the run is finished.
+#[test]
+fn a_run_that_finishes_is_read_again_though_it_has_no_more_epochs() {
+    let dir = tempfile::tempdir().unwrap();
+    let settings = ["scores.el2n={ epoch = 3 }"];
+    studies::run(dir.path(), &settings, 2);
+    let (folder, prepared) = (StudyFolder::open(dir.path()).unwrap(), studies::prepare(dir.path(), &settings));
+    let (plan, examples) = (&prepared.plan, Examples::of(&prepared.dataset));
+    let scores = |board: &Board| {
+        let view = board.snapshot().into_iter().find(|view| view.progress.id == id("net", 0)).unwrap();
+        view.scores.unwrap().values.clone()
+    };
+    let finished = scores(&Board::of(results::views(&folder, plan, &examples)));
+    let running = |record: &mut ReplicateRecord| {
+        (record.state, record.heartbeat) = (State::Running, diffscope::store::now() + 1000.0);
+    };
+    folder.replicate(&id("net", 0)).change_record(running).unwrap();
+    let board = Board::of(results::views(&folder, plan, &examples));
+    let el2n = plan.scores.iter().position(|spec| spec.name == "el2n@3").unwrap();
+    assert!(scores(&board)[el2n].iter().all(|value| value.is_nan()), "a pass is not in the observations");
+    folder.replicate(&id("net", 0)).change_record(|record| record.state = State::Finished).unwrap();
+    refresh(&folder, plan, &examples, &board);
+    let bits = |all: &[Vec<f32>]| all.iter().flatten().map(|value| value.to_bits()).collect::<Vec<u32>>();
+    assert!(bits(&scores(&board)) == bits(&finished));
 }
 
 #[test]

@@ -5,7 +5,7 @@ use ndarray::ArrayView1;
 use super::super::again::{Memory, key};
 use super::super::{Input, ModelScores, Options, ScoreRuns, UNSEEN, select};
 use super::DEPTH;
-use crate::Result;
+use crate::{Error, Result};
 
 /// A model that has depths.
 #[derive(Debug)]
@@ -204,7 +204,12 @@ fn depth_of<'a>(model: &'a ModelScores, options: &Options) -> Result<Option<&'a 
         return Ok(model.scores.iter().filter(per_run).find(is_depth));
     }
     let chosen = select::scores(model, &options.scores)?;
-    Ok(chosen.first().and_then(|place| model.scores.get(*place)).filter(per_run))
+    let mut chosen = chosen.into_iter().filter_map(|place| model.scores.get(place));
+    let Some(depth) = chosen.find(|score| select::base(&score.name) == DEPTH) else {
+        let reason = "analyze depth looks at a prediction depth, such as prediction_depth or prediction_depth.k10";
+        return Err(Error::Usage(format!("--score {}: {reason}", options.scores.join(", "))));
+    };
+    Ok(Some(depth).filter(per_run))
 }
 
 /// The names in the first file of probes that can be read.

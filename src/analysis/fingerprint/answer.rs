@@ -11,11 +11,11 @@ use super::{Accuracy, EXAMPLES, Pair, Prepared, Share};
 /// The answer of all pairs.
 pub fn answer(of: &Prepared, cohort: &Cohort, options: &Options) -> Answer {
     let mut answer = Answer { warnings: of.warnings.clone(), ..Answer::default() };
+    answer.warnings.extend(left_out(of));
     if of.pairs.is_empty() {
         answer.reading.push_str("No two models can be told apart yet.");
         return answer;
     }
-    answer.warnings.extend(left_out(of));
     answer.reading = of.pairs.iter().map(|pair| reading(pair, of)).collect::<Vec<_>>().join("; ") + ".";
     answer.figures.push(pictures(of, cohort));
     for pair in &of.pairs {
@@ -74,18 +74,40 @@ fn random(score: &Accuracy) -> (f64, (f64, f64)) {
 fn reading(pair: &Pair, of: &Prepared) -> String {
     let over_scores = |accuracy: fn(&Accuracy) -> f64| 100.0 * known_mean(pair.scores.iter().map(accuracy));
     let perfect = pair.scores.iter().filter(|score| score.top.right >= 1.0).count();
-    let [a, b] = &pair.models;
+    let ([a, b], count) = (&pair.models, of.top.len());
+    let random = match of.draws {
+        // Still to be drawn.
+        0 => String::new(),
+        _ => format!(", {count} random ones in {} %", significant(over_scores(|score| random(score).0))),
+    };
+    let drawn =
+        if of.draws == 0 { "random examples are being drawn".to_owned() } else { format!("{} random draws", of.draws) };
     format!(
-        "{EXAMPLES} examples tell {a} from {b} in {} % of the {} tested runs (mean over {} scores, perfectly by {perfect}), {EXAMPLES} \
-         random ones in {} % and the {EXAMPLES} least telling in {} % (chance 50 %; {} random draws, seed {})",
+        "{count} examples tell {a} from {b} in {} % of {} (mean over {}, perfectly by {perfect}){random} and the {count} least telling \
+         in {} % (chance 50 %; {drawn}, seed {})",
         significant(over_scores(|score| score.top.right)),
-        pair.tested.iter().sum::<usize>(),
-        pair.scores.len(),
-        significant(over_scores(|score| random(score).0)),
+        classified(pair),
+        plural(pair.scores.iter().filter(|score| !score.top.right.is_nan()).count(), "score"),
         significant(over_scores(|score| score.bottom.right)),
-        of.draws,
         of.seed
     )
+}
+
+/// The tested runs that the top examples classify: some lack a value of one of them.
+fn classified(pair: &Pair) -> String {
+    let tested = pair.tested.iter().sum::<usize>();
+    let runs = || pair.scores.iter().filter(|score| !score.top.right.is_nan()).map(|score| score.top.runs);
+    match (runs().min(), runs().max()) {
+        (Some(least), Some(most)) if least < most => {
+            format!("the {least} to {most} of {tested} tested runs that have their values")
+        }
+        (Some(all), _) if all < tested => format!("the {all} of {tested} tested runs that have their values"),
+        _ => format!("the {tested} tested runs"),
+    }
+}
+
+fn plural(count: usize, noun: &str) -> String {
+    if count == 1 { format!("{count} {noun}") } else { format!("{count} {noun}s") }
 }
 
 /// Wilson's 95 % interval of a share of a few runs.
@@ -174,11 +196,13 @@ fn bars(pair: &Pair) -> Figure {
     };
     let of_score = |score: &Accuracy| {
         let (mean, draws) = random(score);
-        [
+        let random = bar(format!("{}: random {EXAMPLES}", score.score), mean, draws);
+        let ends = [
             bar(format!("{}: top {EXAMPLES}", score.score), score.top.right, interval(score.top)),
-            bar(format!("{}: random {EXAMPLES}", score.score), mean, draws),
             bar(format!("{}: bottom {EXAMPLES}", score.score), score.bottom.right, interval(score.bottom)),
-        ]
+        ];
+        let [top, bottom] = ends;
+        [Some(top), Some(random).filter(|_| !score.random.is_empty()), Some(bottom)].into_iter().flatten()
     };
     Figure::Bars {
         title: format!("{} or {}: accuracy per score", pair.models[0], pair.models[1]),

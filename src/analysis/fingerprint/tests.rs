@@ -1,6 +1,8 @@
 //! Two models that differ on some examples, and what must not leak from the testing half.
 
-use super::super::golden::{answer_of, assert_close, model, with_runs};
+use ndarray::Axis;
+
+use super::super::golden::{answer_of, assert_close, assert_kept_changes_no_answer, model, with_runs};
 use super::super::{Cohort, Figure, ModelScores};
 use super::*;
 
@@ -133,4 +135,47 @@ fn the_answer_shows_pictures_and_bars_with_chance() {
     assert_close(lines[0].at, 0.5, 0.0, "chance");
     assert_eq!(answer.results[0]["top"].as_array().unwrap().len(), EXAMPLES);
     assert!(answer.reading.contains("8 examples tell a from shifted in "), "{}", answer.reading);
+}
+
+/// A score that half of a model's runs lack takes part with the others; one that nearly all lack is left out with the reason.
+#[test]
+fn a_score_that_some_runs_lack_takes_part_with_the_others() {
+    let mut models = [model("a"), shifted()];
+    let [fit, test] = halves(&models, "a");
+    let lacking = |models: &mut [ModelScores; 2], runs: &[usize]| {
+        let score = models[0].scores.iter_mut().find(|score| score.name == "smooth").unwrap();
+        runs.iter().for_each(|run| score.values.row_mut(*run).fill(f32::NAN));
+    };
+    lacking(&mut models, &[fit[0], test[0]]);
+    let of = Prepared::new(&Input { models: &models, replicates: &[], evidence: None }, &options()).unwrap();
+    assert_eq!((of.incomplete, of.candidates, of.pairs[0].scores.len()), (0, 60, 2));
+    let [smooth, low] = [0, 1].map(|score| of.pairs[0].scores[score].top);
+    assert_eq!((smooth.runs, smooth.lacking, low.runs), (7, 1, 8));
+    let said = answer(&of, &Cohort::default(), &options());
+    assert!(said.reading.contains("of the 7 to 8 of 8 tested runs that have their values"), "{}", said.reading);
+    lacking(&mut models, &fit[1..]);
+    let of = Prepared::new(&Input { models: &models, replicates: &[], evidence: None }, &options()).unwrap();
+    assert_eq!((of.incomplete, of.pairs[0].scores.len()), (0, 1));
+    assert!(left_out_says(&of, "`smooth` is left out: 3 and 8 runs have values"), "{:?}", of.warnings);
+}
+
+#[test]
+fn what_is_kept_changes_no_answer() {
+    let models = [model("a"), shifted()];
+    let input = Input { models: &models, replicates: &[], evidence: None };
+    let of = |names: &[&str], seed| Options {
+        scores: names.iter().map(|name| (*name).into()).collect(),
+        seed,
+        draws: Some(5),
+        ..Options::default()
+    };
+    let turns = [of(&["smooth"], 0), of(&["smooth", "low"], 0), of(&["low"], 0), of(&["smooth", "low"], 3)];
+    assert_kept_changes_no_answer(&ANALYSIS, &input, &turns);
+    let waits = Options { quick: true, ..options() };
+    let first = ANALYSIS.again.unwrap()().answer(&input, &waits).unwrap();
+    assert!(
+        first.unfinished && !first.reading.contains('·') && first.reading.contains("being drawn"),
+        "{}",
+        first.reading
+    );
 }

@@ -34,6 +34,12 @@ pub fn answer(models: &[Prepared], options: &Options) -> Answer {
             answer.tables.push(table(&title, &of.scores, &measure));
             answer.figures.push(curves(title, name, &of.scores, &measure));
         }
+        let title = format!(
+            "{}: share of examples above the {} % threshold, which ties move ({} runs, {}; mean of {} draws, seed {})",
+            of.model, options.threshold, of.runs, of.role, of.draws, of.seed
+        );
+        let threshold = options.threshold;
+        answer.tables.push(table(&title, &of.scores, &move |change| change.share_above(threshold)));
         answer.tables.push(needs_table(of, &needs, options));
         answer.results.extend(of.scores.iter().zip(&needs).map(|(score, need)| result(of, score, *need, options)));
     }
@@ -116,7 +122,11 @@ fn needs_table(of: &Prepared, needs: &[Option<Needed>], options: &Options) -> Ta
         std::iter::once(Cell::Text(score.score.clone())).chain(numbers).chain([Cell::Text(how.to_owned())]).collect()
     };
     Table {
-        title: format!("{}: runs until the median rank change is {} % or less", of.model, percent(options.target)),
+        title: format!(
+            "{}: runs until the median rank change stays at {} % or less (95 %: over redraws of these runs; other runs may need more or fewer)",
+            of.model,
+            percent(options.target)
+        ),
         columns: ["score", "runs", "95 % low", "95 % high", "how"].map(String::from).to_vec(),
         rows: of.scores.iter().zip(needs).map(row).collect(),
     }
@@ -172,7 +182,7 @@ fn needed_in_words(of: &Prepared, needs: &[Option<Needed>], options: &Options) -
         let text = |runs: f64| whole(runs).map_or_else(|| significant(runs), |runs| runs.to_string());
         let noun = if whole(need.runs) == Some(1) { "run" } else { "runs" };
         let (low, high) = (text(need.interval.0), text(need.interval.1));
-        format!("{} {noun} ({score}, {how}, 95 % interval {low} to {high})", text(need.runs))
+        format!("{} {noun} ({score}, {how}, 95 % of redraws {low} to {high})", text(need.runs))
     };
     format!("; a median under {} % takes {} to {}", percent(options.target), words(least), words(most))
 }

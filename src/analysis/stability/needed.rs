@@ -1,9 +1,10 @@
 //! How many runs until the median rank change is under x %? Read off the curve, or extrapolated from its upper half.
 //!
 //! Noise of a mean falls with the root of the number of runs, and so, about, does the rank change: ln(change) is a
-//! straight line in ln(n), fitted by least squares to the upper half of the curve (slope -1/2 where only one n is known).
-//! The interval is the middle 95 % of what the draws give when each n's are drawn anew, with replacement; it doesn't
-//! know how the curve bends beyond the runs at hand.
+//! straight line in ln(n), fitted by least squares to the upper half of the curve (slope -1/2 where only one n is left; a curve
+//! that rises never arrives).
+//! The interval is the middle 95 % of what the draws give when each n's are drawn anew, with replacement: it is of these runs. It
+//! doesn't know what other runs would give, nor how the curve bends beyond those at hand.
 
 use crate::analysis::quantile::{mean, middle};
 use crate::random::Key;
@@ -44,14 +45,16 @@ fn resample(draws: &[Vec<f64>], seed: u64, again: usize) -> Vec<f64> {
     draws.iter().map(&mut one).collect()
 }
 
-/// The first n at which the curve is under the target, else where its line gets there.
+/// The first n from which on the curve is under the target (with few runs, ties can bring it there for a moment), else where its line
+/// gets there.
 fn runs_until(curve: &[f64], target: f64) -> Option<f64> {
     if curve.iter().any(|change| change.is_nan()) || curve.is_empty() {
         return None;
     }
-    match curve.iter().position(|change| *change <= target) {
-        Some(place) => Some((place + 1) as f64),
-        None => Some(extrapolate(curve, target)),
+    match curve.iter().rposition(|change| *change > target) {
+        None => Some(1.0),
+        Some(place) if place + 1 < curve.len() => Some((place + 2) as f64),
+        Some(_) => Some(extrapolate(curve, target)),
     }
 }
 
@@ -61,8 +64,15 @@ fn extrapolate(curve: &[f64], target: f64) -> f64 {
     let (x, y) =
         (mean(&points.iter().map(|p| p.0).collect::<Vec<_>>()), mean(&points.iter().map(|p| p.1).collect::<Vec<_>>()));
     let spread: f64 = points.iter().map(|p| (p.0 - x).powi(2)).sum();
-    let slope =
-        if points.len() < 2 { -0.5 } else { points.iter().map(|p| (p.0 - x) * (p.1 - y)).sum::<f64>() / spread };
+    // Two points that rise, as where ties are many with one run, promise no fall.
+    let rises = curve.len() > 1 && curve.last() >= curve.first();
+    let slope = if rises {
+        0.0
+    } else if points.len() < 2 {
+        -0.5
+    } else {
+        points.iter().map(|p| (p.0 - x) * (p.1 - y)).sum::<f64>() / spread
+    };
     let runs = (x + (target.ln() - y) / slope).exp().ceil();
     if slope < 0.0 && runs < MOST { runs } else { f64::INFINITY }
 }
@@ -85,6 +95,16 @@ mod tests {
         let from_one = needed(&falling(-0.5, 1), 0.0201, 0).unwrap();
         assert!((from_one.runs - 100.0).abs() < 1.5 && !from_one.read_off);
         assert_eq!(needed(&falling(-0.8, 16), 0.0101, 0).unwrap().runs, 42.0);
+    }
+
+    /// With one run, ties can bring the change to almost nothing, and more runs untie them.
+    #[test]
+    fn a_curve_that_leaves_the_target_again_has_not_arrived() {
+        let draws = |curve: &[f64]| curve.iter().map(|change| vec![*change; 3]).collect::<Vec<_>>();
+        let back = needed(&draws(&[0.004, 0.06, 0.04, 0.03]), 0.05, 0).unwrap();
+        assert_eq!((back.runs, back.read_off), (3.0, true));
+        let rises = needed(&draws(&[0.004, 0.06]), 0.05, 0).unwrap();
+        assert!(rises.runs.is_infinite() && !rises.read_off);
     }
 
     #[test]

@@ -138,7 +138,8 @@ fn the_answer_has_draws_seed_curves_and_the_runs_needed() {
     assert!(curves[0].y[3] < curves[0].y[0], "more runs, less change");
     let text = answer.text();
     assert!(
-        text.contains("runs until the median rank change is 5 % or less") && text.contains("mean of 4 draws, seed 7"),
+        text.contains("runs until the median rank change stays at 5 % or less")
+            && text.contains("mean of 4 draws, seed 7"),
         "{text}"
     );
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::{App, Effect};
 use crate::analysis::Options;
 use crate::scores::Harder;
+use crate::store::record::State;
 use crate::tui::tabs::answer::Known;
 use crate::tui::tabs::{Tab, answer};
 use crate::tui::worker::{Question, Reply};
@@ -20,6 +21,8 @@ impl App {
         // The epochs behind the scores: the story of an example ends where its numbers do.
         let observed: Vec<_> =
             behind.iter().filter(|(.., non_finite)| !non_finite).map(|(id, epoch, _)| (id.clone(), *epoch)).collect();
+        // A finished run has the class probabilities of its converged network.
+        let finished = of_model().filter(|view| view.progress.state == State::Finished).count();
         let views = Arc::clone(&self.views);
         let held_out = self.looks_at_held_out();
         let asked = (model.clone(), held_out, behind, self.imports);
@@ -40,9 +43,9 @@ impl App {
             self.effects.push(Effect::Ask(question));
         }
         if let Some(example) = self.example
-            && self.asked_story.as_ref() != Some(&(example, observed.clone()))
+            && self.asked_story.as_ref() != Some(&(example, observed.clone(), finished))
         {
-            self.asked_story = Some((example, observed.clone()));
+            self.asked_story = Some((example, observed.clone(), finished));
             self.effects.push(Effect::Ask(Question::Story { example, runs: observed }));
         }
         if let Some(name) = self.tab.analysis() {

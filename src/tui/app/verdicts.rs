@@ -71,6 +71,9 @@ impl App {
                 }
             }
         }
+        if let Some(lost) = kept.lost {
+            self.say(format!("Not kept: {lost}"));
+        }
     }
 
     /// Answers that tell of verdicts are worked out anew when their tab is open next.

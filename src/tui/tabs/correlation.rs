@@ -97,7 +97,7 @@ fn fits_side_by_side(body: Rect, names: u16, scores: usize, matrices: usize) -> 
 
 fn places(body: Rect, names: u16, scores: usize, matrices: usize) -> Vec<Rect> {
     let room = body.width.saturating_sub(names) / matrices.max(1) as u16;
-    let cell = (room.saturating_sub(3) / scores.max(1) as u16).clamp(1, 6);
+    let cell = (room.saturating_sub(3) / scores.max(1) as u16).clamp(NARROWEST, 6);
     let width = cell * scores as u16 + 3;
     let mut x = body.x;
     (0..matrices)
@@ -137,7 +137,7 @@ fn draw_matrix(
     let named = area.x == 0 || all.len() == 1;
     let left = if named { names } else { 0 };
     let scores = matrix.columns.len().max(1) as u16;
-    let width = (area.width.saturating_sub(left + 2) / scores).clamp(1, 7);
+    let width = (area.width.saturating_sub(left + 2) / scores).clamp(NARROWEST, 7);
     let height = if area.height >= scores * 2 + 10 { 2 } else { 1 };
     let frame = Rect { height: (scores * height + 3).min(area.height), ..area };
     let focused = app.correlation.matrix.min(all.len() - 1) == which;
@@ -149,7 +149,16 @@ fn draw_matrix(
     if width < 5 {
         title.push(Span::styled(" · hundredths", theme.dim()));
     }
+    let fit = |room: u16, size: u16| usize::from((room / size.max(1)).max(1));
+    let rows = window(app.correlation.row, matrix.rows.len(), fit(frame.height.saturating_sub(3), height));
+    let columns = window(app.correlation.column, matrix.columns.len(), fit(area.width.saturating_sub(left + 2), width));
+    let hidden = matrix.columns.len() - columns.len() + matrix.rows.len() - rows.len();
+    if hidden > 0 {
+        let more = format!(" · {}×{} of them, ↑↓←→", rows.len(), columns.len());
+        title.push(Span::styled(more, theme.dim()));
+    }
     let inner = pane(buf, frame, theme, title, focused);
+    let values = &matrix.values.slice(ndarray::s![rows.clone(), columns.clone()]).to_owned();
     let cells = Rect {
         x: inner.x + left,
         y: inner.y + 1,
@@ -157,29 +166,42 @@ fn draw_matrix(
         height: inner.height.saturating_sub(1),
     };
     let map = Heatmap {
-        values: matrix.values,
+        values,
         width,
         height,
         scale: scale(matrix.values),
-        cursor: focused.then_some((app.correlation.row, app.correlation.column)),
+        cursor: focused.then_some((
+            app.correlation.row.wrapping_sub(rows.start),
+            app.correlation.column.wrapping_sub(columns.start),
+        )),
     };
     map.draw(buf, cells, theme);
-    for (i, name) in matrix.rows.iter().enumerate().filter(|_| named) {
-        let y = map.cell(cells, i, 0).y;
+    for (i, name) in matrix.rows.iter().enumerate().filter(|(i, _)| named && rows.contains(i)) {
+        let y = map.cell(cells, i - rows.start, 0).y;
         let style = if focused && i == app.correlation.row { theme.accent() } else { theme.text() };
         let text =
             Line::from(vec![Span::styled(format!(" {} ", letter(i)), theme.dim()), Span::styled(name.clone(), style)]);
         line(buf, inner.x, y, left, text);
     }
-    for column in 0..matrix.columns.len() {
-        let cell = map.cell(cells, 0, column);
+    for column in columns.clone() {
+        let cell = map.cell(cells, 0, column - columns.start);
         let style = if focused && column == app.correlation.column { theme.accent() } else { theme.dim() };
         line(buf, cell.x + cell.width / 2, inner.y, 1, Line::styled(letter(column).to_string(), style));
     }
-    for (row, column) in matrix.values.indexed_iter().map(|(at, _)| at) {
-        view.targets.push((map.cell(cells, row, column), Target::Cell(which, row, column)));
+    for (row, column) in values.indexed_iter().map(|(at, _)| at) {
+        let target = Target::Cell(which, rows.start + row, columns.start + column);
+        view.targets.push((map.cell(cells, row, column), target));
     }
     frame.bottom()
+}
+
+/// Columns of a cell that keep its number from those beside it.
+const NARROWEST: u16 = 4;
+
+/// Which of `count` things are shown where `fit` have room, so that the cursor is among them.
+fn window(cursor: usize, count: usize, fit: usize) -> std::ops::Range<usize> {
+    let first = (cursor + 1).saturating_sub(fit).min(count.saturating_sub(fit));
+    first..count.min(first + fit)
 }
 
 /// Full colour: 1 for correlations, the largest size for differences, which are small.

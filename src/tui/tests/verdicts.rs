@@ -49,14 +49,14 @@ fn what_the_folder_says_is_shown_unless_a_word_is_still_on_its_way() {
     let id = app.session.examples.ids[example];
     let theirs = Review { id, verdict: Some(Verdict::Drop), reviewer: "somebody else".into(), ..Review::default() };
     press(&mut app, "ma");
-    app.hear(Kept { taken: 0, reviews: Ok(vec![theirs.clone()]) });
+    app.hear(Kept { taken: 0, reviews: Ok(vec![theirs.clone()]), lost: None });
     assert_eq!(app.examples.reviews[&example].len(), 1, "older than what was said here");
     let own = app.examples.reviews[&example][0].clone();
-    app.hear(Kept { taken: 1, reviews: Ok(vec![own, theirs]) });
+    app.hear(Kept { taken: 1, reviews: Ok(vec![own, theirs]), lost: None });
     app.select_example(Some(example));
     let text = shown(&app, 160, 45);
     assert!(text.contains("you say ambiguous, somebody else says drop"), "{text}");
-    app.hear(Kept { taken: 1, reviews: Err("verdicts.jsonl: line 3: no JSON".into()) });
+    app.hear(Kept { taken: 1, reviews: Err("verdicts.jsonl: line 3: no JSON".into()), lost: None });
     assert_eq!(kept(&press(&mut app, "m ")), [], "nothing is taken that cannot be kept");
     assert!(shown(&app, 160, 45).contains("line 3"));
 }

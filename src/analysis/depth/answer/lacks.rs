@@ -29,6 +29,13 @@ pub(super) fn of_all(subjects: &[Subject]) -> Vec<String> {
                 .to_owned(),
         );
     }
+    if subjects.iter().any(|subject| subject.noisy) {
+        lacks.push(
+            "labels were changed: truth means the given label here, as the networks were taught it; only the probes and courses of \
+             mislabelled examples are set against the true one too"
+                .to_owned(),
+        );
+    }
     if subjects.iter().all(|subject| !subject.noisy) {
         lacks.push(
             "no labels were changed, so the learning curves have no mislabelled splits: `label_noise = { kind = \"random\", \
