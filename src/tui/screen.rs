@@ -267,6 +267,7 @@ fn footer(app: &App, buf: &mut Buffer, area: Rect) {
 pub fn first_end(app: &App) -> String {
     let left = eta::next_finish(&app.progress(), app.session.examples.train, app.model_name());
     match left {
+        Some(seconds) if seconds <= 0.0 => "the first is at the passes after its last epoch".into(),
         Some(seconds) => format!("the first ends in about {}", format::duration(seconds)),
         None if app.running() > 0 => "it is not that model's turn yet".into(),
         None => "none is running".into(),

@@ -160,6 +160,8 @@ fn last_column(app: &App, progress: &Progress, style: Style) -> (String, Style) 
         _ if progress.non_finite => "! non-finite".into(),
         State::Running => {
             return match eta::replicate(progress, app.session.examples.train) {
+                // Its epochs are behind it: the passes of scores, which may take minutes, and its files.
+                Some(left) if left <= 0.0 => ("passes".into(), app.theme.text()),
                 Some(left) => (format::duration(left), app.theme.text()),
                 None => ("starting".into(), app.theme.dim()),
             };
