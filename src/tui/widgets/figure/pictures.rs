@@ -43,9 +43,9 @@ pub fn draw(app: &App, view: &mut View, buf: &mut Buffer, area: Rect, rows: &[(S
     }
 }
 
-/// The id and the caption, on so many lines at most.
+/// The id and the caption, on so many lines at most: what has no room is left out between words, since a cut number is another one.
 fn caption(one: &Picture, width: u16, lines: usize) -> Vec<String> {
-    format::wrap_to(&format!("#{} {}", one.example, one.caption), width.into(), lines)
+    format::wrap_to_words(&format!("#{} {}", one.example, one.caption), width.into(), lines)
 }
 
 fn draw_one(

@@ -5,6 +5,7 @@ use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 
 use super::Cursor;
+use super::legend::packed;
 use crate::analysis::figure::{Curve, Line as Level, Point};
 use crate::tui::format;
 use crate::tui::theme::Theme;
@@ -43,12 +44,17 @@ pub fn scatter(buf: &mut Buffer, area: Rect, theme: Theme, (x, y, points): (&str
     }
     if let Some(point) = points.get(selected).filter(|_| !lettered) {
         plot.cross(point.x, point.y, theme.accent());
-        plot.label(point.y, format::fit(&point.name, usize::from(NAMES - 2)), theme.accent());
+        plot.label(point.y, short(&point.name), theme.accent());
     }
     plot.draw(buf, theme, x);
     if lettered {
         legend(buf, area, theme, points, selected);
     }
+}
+
+/// A name at the end of its curve, cut between words: a number in it is whole.
+fn short(name: &str) -> String {
+    format::wrap_to_words(name, usize::from(NAMES - 2), 1).concat()
 }
 
 /// The letters with their names, right of the plot.
@@ -94,7 +100,7 @@ pub fn curves(
     bands_of(&mut plot, theme, curves.iter().enumerate().filter(banded).collect());
     for level in levels {
         plot.horizontal(level.at, theme.attention());
-        plot.label(level.at, format::fit(&level.name, usize::from(NAMES - 2)), theme.attention());
+        plot.label(level.at, short(&level.name), theme.attention());
     }
     // The selected curve lies on top.
     let (on_top, others): (Vec<_>, Vec<_>) = curves.iter().enumerate().partition(|(place, _)| *place == cursor.row);
@@ -114,7 +120,7 @@ pub fn curves(
     // Where names are too many for the rows, the selected curve has its own.
     for (place, curve) in on_top.iter().chain(&others) {
         if let Some(end) = curve.y.iter().rev().find(|value| value.is_finite()) {
-            plot.label(*end, format::fit(&curve.name, usize::from(NAMES - 2)), theme.model(*place));
+            plot.label(*end, short(&curve.name), theme.model(*place));
         }
     }
     plot.draw(buf, theme, x);
@@ -163,29 +169,6 @@ fn names(theme: Theme, y: &str, curves: &[Curve], selected: usize) -> Vec<Span<'
         parts.push(Span::styled(format!("{mark} {}  ", curve.name), style));
     }
     parts
-}
-
-/// Whole parts on so many lines at most; those that have no room are counted.
-fn packed(parts: Vec<Span<'static>>, width: u16, most: usize, theme: Theme) -> Vec<Line<'static>> {
-    let all = parts.len();
-    let more = |left: usize| Span::styled(format!("+{left} more"), theme.dim());
-    let mut lines = vec![Line::default()];
-    for (place, part) in parts.into_iter().enumerate() {
-        let (count, room) = (lines.len(), usize::from(width));
-        let Some(last) = lines.last_mut() else { break };
-        let rest = all - place;
-        // The last line keeps room for the count of what is left out.
-        let kept = if count == most && rest > 1 { more(rest - 1).width() } else { 0 };
-        if last.width() + part.width() + kept <= room || last.spans.is_empty() {
-            last.push_span(part);
-        } else if count < most {
-            lines.push(Line::from(part));
-        } else {
-            last.push_span(more(rest));
-            break;
-        }
-    }
-    lines
 }
 
 /// Name and place of a point.
@@ -310,6 +293,5 @@ mod tests {
         let legend: String = (0..2).map(|y| text(&buf, y)).collect();
         let shown = (0..18).filter(|place| legend.contains(&format!("score{place:02}  "))).count();
         assert!(legend.contains(&format!("+{} more", 18 - shown)), "{legend}");
-        assert_eq!(packed(vec![Span::raw("abc"); 3], 6, 2, Theme::new(Choice::Dark, Depth::None, None)).len(), 2);
     }
 }
