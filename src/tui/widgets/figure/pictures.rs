@@ -12,7 +12,7 @@ use crate::tui::format;
 use crate::tui::pictures::Mode;
 use crate::tui::screen::{Target, View};
 use crate::tui::widgets::bars::{bar, bar_to_the_left};
-use crate::tui::widgets::{line, picture};
+use crate::tui::widgets::{line, lines, picture};
 
 /// Rows of a picture with its name and texts below which a caption has one line.
 const LOW: u16 = 7;
@@ -23,9 +23,13 @@ const NARROW: u16 = 12;
 /// Draws the rows one below the other, each picture as large as it fits.
 pub fn draw(app: &App, view: &mut View, buf: &mut Buffer, area: Rect, rows: &[(String, Vec<Picture>)], cursor: Cursor) {
     let scale = Scale::of(rows);
+    let area = without_pictures(app, buf, area);
     let height = area.height / rows.len().max(1) as u16;
+    // Texts alone stand close together.
+    let bars = rows.iter().flat_map(|(_, all)| all).map(|one| one.bars.len()).max().unwrap_or(0);
+    let apart = if app.pictures_missing().is_some() { height.min(4 + bars as u16) } else { height };
     for (place, (name, all)) in rows.iter().enumerate() {
-        let top = area.y + place as u16 * height;
+        let top = area.y + place as u16 * apart;
         line(buf, area.x, top, area.width, Line::styled(name.clone(), app.theme.strong()));
         let width = area.width / all.len().max(1) as u16;
         // All pictures of a row are equally high.
@@ -36,11 +40,20 @@ pub fn draw(app: &App, view: &mut View, buf: &mut Buffer, area: Rect, rows: &[(S
                 x: area.x + column as u16 * width,
                 y: top + 1,
                 width: width.saturating_sub(1),
-                height: height.saturating_sub(1),
+                height: apart.saturating_sub(1),
             };
             draw_one(app, view, buf, cell, (one, texts, scale), cursor == Cursor { row: place, column });
         }
     }
+}
+
+/// Says why there are no pictures, where there are none; returns the room below.
+fn without_pictures(app: &App, buf: &mut Buffer, area: Rect) -> Rect {
+    let Some(reason) = app.pictures_missing() else { return area };
+    let said = format::wrap(reason, area.width.into());
+    let rows = (said.len() as u16 + 1).min(area.height);
+    lines(buf, area, said.into_iter().map(|part| Line::styled(part, app.theme.dim())));
+    Rect { y: area.y + rows, height: area.height - rows, ..area }
 }
 
 /// The id and the caption, on so many lines at most: what has no room is left out between words, since a cut number is another one.
