@@ -21,7 +21,7 @@ mod logistic;
 use ndarray::Axis;
 use rayon::prelude::*;
 
-use super::bias::{Moments, Side, sides, why_not};
+use super::bias::{self, Moments, Side, why_not};
 use super::means::SignedRuns;
 use super::{Analysis, Answer, Input, Options, Wants, quantile};
 use crate::Result;
@@ -159,6 +159,11 @@ impl Prepared {
             warnings,
         })
     }
+}
+
+/// The models with enough runs, and what is left out.
+fn sides<'a>(input: &Input<'a>, options: &Options) -> Result<(Vec<Side<'a>>, Vec<String>)> {
+    bias::sides(input, options, ("fingerprint", FEWEST))
 }
 
 /// Places of the models that can be compared.
