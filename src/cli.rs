@@ -298,8 +298,9 @@ of each reviewer; and for each model:
   MODEL/SCORE/rank_low, /rank_high    its 90 % interval: runs drawn with replacement, 200 draws, seed 0
   MODEL/SCORE/003                     with --per-run: the value of run 003
 Numbers of a training example are over the runs that trained on it; where runs hold examples out,
-columns with `/val/` are over those that held it out. What is missing is empty in csv, null in
-parquet and jsonl, NaN or -1 in npz; a column without any value is left out.
+columns with `/val/` are over those that held it out. What is missing is null in parquet and jsonl,
+NaN or -1 in npz and csv (words: empty); a column without any value is left out.
+A column may begin with many nulls: polars.read_ndjson(FILE, infer_schema_length=None).
 
 Examples:
   diffscope export my-study --format parquet

@@ -114,7 +114,8 @@ impl Kept {
         let found = if is_known { self.found.detections(model, &rankings, &changed, options) } else { Vec::new() };
         let verdicts = verdicts::Verdicts::new(model, &rankings, &changed, options);
         let review = self.review(input, model, &places, options);
-        Ok(answer::Part { model, changed, found, review, verdicts, warnings })
+        let imported = input.is_imported(&model.model);
+        Ok(answer::Part { model, imported, changed, found, review, verdicts, warnings })
     }
 
     /// The list by the first wanted score; its intervals are left out if somebody waits and they are not known.

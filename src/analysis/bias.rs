@@ -19,6 +19,7 @@ use std::sync::Arc;
 
 use super::again::Memory;
 use super::means::{self, SignedRuns};
+use super::table::counted;
 use super::{Again, Analysis, Answer, Cohort, Input, ModelScores, Options, Wants, select};
 use crate::Result;
 use permutation::Permutations;
@@ -114,7 +115,7 @@ impl Prepared {
 
     /// The same, with tests that are known.
     fn with(known: &mut Memory<Tests>, input: &Input, options: &Options) -> Result<Self> {
-        let (sides, mut warnings) = sides(input, options)?;
+        let (sides, mut warnings) = sides(input, options, ("bias", FEWEST))?;
         let mut pairs = Vec::new();
         for (place, first) in sides.iter().enumerate() {
             for second in sides.iter().skip(place + 1) {
@@ -132,16 +133,21 @@ impl Prepared {
     }
 }
 
-/// The models with enough runs, and what is left out.
-pub(super) fn sides<'a>(input: &Input<'a>, options: &Options) -> Result<(Vec<Side<'a>>, Vec<String>)> {
+/// The models with enough runs for the analysis of a name, and what is left out.
+pub(super) fn sides<'a>(
+    input: &Input<'a>,
+    options: &Options,
+    (analysis, fewest): (&str, usize),
+) -> Result<(Vec<Side<'a>>, Vec<String>)> {
     let (mut sides, mut warnings) = (Vec::new(), Vec::new());
     for model in input.models.iter().filter(|model| model.role == options.role) {
-        if model.runs.len() < FEWEST {
-            warnings.push(format!("{}: {} finished runs; bias needs {FEWEST}", model.model, model.runs.len()));
+        if model.runs.len() < fewest {
+            let found = counted(model.runs.len(), "finished run", "finished runs");
+            warnings.push(format!("{}: {found}; {analysis} needs {fewest}", model.model));
             continue;
         }
         let (scores, left_out) = means::per_run(model, &select::scores(model, &options.scores)?);
-        warnings.extend(left_out.into_iter().map(|reason| format!("{}: {reason}", model.model)));
+        warnings.extend(left_out);
         let replicates = input.replicates.iter().find(|replicates| replicates.model == model.model);
         sides.push(Side { model, parameters: replicates.and_then(|replicates| replicates.parameters), scores });
     }

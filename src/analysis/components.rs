@@ -106,7 +106,10 @@ impl Prepared {
             components,
             first,
             steadiness: None,
-            warnings: chosen.iter().filter_map(|score| score.problem.clone()).collect(),
+            warnings: chosen
+                .iter()
+                .filter_map(|score| Some(format!("{}: {}", self.model, score.problem.as_ref()?)))
+                .collect(),
         }
     }
 }

@@ -105,15 +105,16 @@ impl Prepared {
             same_run: if several { symmetric(&used, PreparedScore::in_same_run) } else { over_runs(|_, _| f64::NAN) },
             leave_one_out: (several && self.runs < LEAVE_ONE_OUT_BELOW)
                 .then(|| matrix(&used, PreparedScore::rest_against_runs)),
-            warnings: left_out.iter().filter_map(|score| score.problem.clone()).chain(self.doubts(&used)).collect(),
+            warnings: self.doubts(&left_out, &used),
         }
     }
 
-    fn doubts(&self, used: &[&PreparedScore]) -> Vec<String> {
-        let few = (self.runs == 1).then(|| {
-            format!("{}: 1 finished run; correlations of means with runs, and within runs, need 2", self.model)
-        });
-        few.into_iter().chain(used.iter().filter_map(|score| score.doubt())).collect()
+    fn doubts(&self, left_out: &[&PreparedScore], used: &[&PreparedScore]) -> Vec<String> {
+        let problems = left_out.iter().filter_map(|score| score.problem.clone());
+        let few = "1 finished run; correlations of means with runs, and within runs, need 2".to_owned();
+        let few = (self.runs == 1).then_some(few);
+        let doubts = problems.chain(few).chain(used.iter().filter_map(|score| score.doubt()));
+        doubts.map(|doubt| format!("{}: {doubt}", self.model)).collect()
     }
 }
 

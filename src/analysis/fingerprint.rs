@@ -26,7 +26,7 @@ use rayon::prelude::*;
 
 use self::ranking::{Ranking, Tests, rank};
 use super::again::Memory;
-use super::bias::{Side, sides, why_not};
+use super::bias::{self, Side, why_not};
 use super::means::SignedRuns;
 use super::{Again, Analysis, Answer, Input, Options, Wants, quantile};
 use crate::Result;
@@ -181,6 +181,11 @@ impl Prepared {
             warnings,
         })
     }
+}
+
+/// The models with enough runs, and what is left out.
+fn sides<'a>(input: &Input<'a>, options: &Options) -> Result<(Vec<Side<'a>>, Vec<String>)> {
+    bias::sides(input, options, ("fingerprint", FEWEST))
 }
 
 /// Places of the models that can be compared.

@@ -94,7 +94,7 @@ impl<'a> SignedRuns<'a> {
 /// Examples that are summed at a time.
 const BLOCK: usize = 1024;
 
-/// The scores at these places that have a value per run, and why the others are left out.
+/// The scores at these places that have a value per run, and why the others of the model are left out.
 pub fn per_run<'a>(model: &'a ModelScores, places: &[usize]) -> (Vec<SignedRuns<'a>>, Vec<String>) {
     let (mut scores, mut warnings, mut whole) = (Vec::new(), Vec::new(), Vec::new());
     for score in places.iter().filter_map(|place| model.scores.get(*place)) {
@@ -110,5 +110,6 @@ pub fn per_run<'a>(model: &'a ModelScores, places: &[usize]) -> (Vec<SignedRuns<
         let names = whole.join(", ");
         warnings.push(format!("{names} {are} left out: {have} one value for the whole ensemble, none per run"));
     }
-    (scores, warnings)
+    // Models of one study often lack the same.
+    (scores, warnings.into_iter().map(|warning| format!("{}: {warning}", model.model)).collect())
 }

@@ -117,6 +117,11 @@ impl<'a> Input<'a> {
         }
         labels
     }
+
+    /// Whether the scores of a model came from elsewhere: no setting of training brings it others.
+    pub fn is_imported(&self, label: &str) -> bool {
+        self.replicates.iter().any(|replicates| replicates.model == label && replicates.network.is_empty())
+    }
 }
 
 /// What a user may choose.

@@ -22,7 +22,7 @@ pub static ANALYSIS: Analysis = Analysis {
 pub struct Replicates {
     /// The model's label.
     pub model: String,
-    /// The architecture; empty where nothing is known.
+    /// The architecture; empty where scores alone were imported.
     pub network: String,
     /// Examples per training step, where known.
     pub batch_size: Option<usize>,

@@ -20,6 +20,33 @@ impl Table {
         text
     }
 
+    /// Heads and rows in `width` columns: the first column and, from the place `from` behind it on, those that fit whole, since a cut
+    /// number would be another one. Before them, which are shown or how many more there are; empty where all are shown.
+    pub fn within(&self, from: usize, width: usize) -> (String, Vec<String>) {
+        let columns: Vec<Vec<String>> = (0..self.columns.len()).map(|column| self.column(column)).collect();
+        let Some((names, rest)) = columns.split_first() else { return Default::default() };
+        let wide = |column: &Vec<String>| column.first().map_or(0, |head| head.width());
+        let all = wide(names) + rest.iter().map(|column| 2 + wide(column)).sum::<usize>();
+        let from = if all <= width { 0 } else { from.min(rest.len().saturating_sub(1)) };
+        let mut used = wide(names);
+        let fits = |column: &&Vec<String>| {
+            used += 2 + wide(column);
+            used <= width
+        };
+        let shown: Vec<&Vec<String>> = rest.iter().skip(from).take_while(fits).collect();
+        let left_out = match (from, rest.len() - from - shown.len()) {
+            (0, 0) => String::new(),
+            _ if shown.is_empty() => format!("+{}", counted(rest.len(), "column", "columns")),
+            (0, more) => format!("+{}", counted(more, "column", "columns")),
+            (from, _) => format!("columns {} to {} of {}", from + 2, from + 1 + shown.len(), columns.len()),
+        };
+        let line = |row: usize| {
+            let cells = std::iter::once(names).chain(shown.iter().copied()).filter_map(|column| column.get(row));
+            cells.map(String::as_str).collect::<Vec<_>>().join("  ").trim_end().to_owned()
+        };
+        (left_out, (0..=self.rows.len()).map(line).collect())
+    }
+
     /// One column, its head first, all cells equally wide: words to the left, numbers aligned at the point.
     fn column(&self, column: usize) -> Vec<String> {
         let head = self.columns.get(column).map_or("", String::as_str);
@@ -57,6 +84,16 @@ impl Cell {
             Self::Count(count) => count.to_string(),
         }
     }
+}
+
+/// So many of something: `1 run`, `2 runs`.
+///
+/// ```
+/// use diffscope::analysis::table::counted;
+/// assert_eq!([0, 1].map(|n| counted(n, "run", "runs")), ["0 runs", "1 run"]);
+/// ```
+pub fn counted(n: usize, one: &str, many: &str) -> String {
+    format!("{n} {}", if n == 1 { one } else { many })
 }
 
 /// Three significant digits: `0.0123`, `12.3`, `1235` (whole numbers in full), `1.23e-7`; NaN is `·`.
@@ -105,6 +142,32 @@ mod tests {
         for (number, expected) in cases {
             assert_eq!(significant(number), expected);
         }
+    }
+
+    #[test]
+    fn columns_that_do_not_fit_whole_are_left_out_and_counted() {
+        let row = |name: &str, number| vec![Cell::Text(name.into()), Cell::Number(number), Cell::Number(0.5)];
+        let table = Table {
+            title: "Means of all".into(),
+            columns: ["score", "mean", "share"].map(String::from).to_vec(),
+            rows: vec![row("aum", -0.0123), row("loss", 12.3)],
+        };
+        let within = |from, width| {
+            let (left_out, lines) = table.within(from, width);
+            (left_out, lines.iter().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect())
+        };
+        let all = ["score mean share", "aum -0.0123 0.500", "loss 12.3 0.500"].map(String::from).to_vec();
+        let means = ["score mean", "aum -0.0123", "loss 12.3"].map(String::from).to_vec();
+        let shares = ["score share", "aum 0.500", "loss 0.500"].map(String::from).to_vec();
+        let names = ["score", "aum", "loss"].map(String::from).to_vec();
+        let width = table.text().lines().nth(1).unwrap().width();
+        assert_eq!(within(0, width), (String::new(), all));
+        assert_eq!(within(0, width - 1), ("+1 column".to_owned(), means));
+        assert_eq!(within(1, width - 1), ("columns 3 to 3 of 3".to_owned(), shares));
+        assert_eq!(within(7, width - 1), within(1, width - 1), "the last column stays");
+        assert_eq!(within(7, width), within(0, width), "what has room is not scrolled");
+        assert_eq!(within(1, 7), within(0, 7));
+        assert_eq!(within(0, 7), ("+2 columns".to_owned(), names));
     }
 
     #[test]

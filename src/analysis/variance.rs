@@ -16,7 +16,7 @@ use super::figure::Curve;
 use super::means::{self, SignedRuns};
 use super::quantile::{mean, quantile};
 use super::rank::{Ranker, Ranks};
-use super::table::significant;
+use super::table::{counted, significant};
 use super::{Again, Analysis, Answer, Cell, Figure, Input, ModelScores, Options, Table, Wants, select};
 use crate::Result;
 
@@ -153,8 +153,8 @@ fn answer(known: &mut Memory<Binned>, input: &Input, options: &Options) -> Resul
     let mut readings = Vec::new();
     for model in input.models.iter().filter(|model| model.role == options.role) {
         if model.runs.len() < FEWEST {
-            let found = model.runs.len();
-            answer.warnings.push(format!("{}: {found} finished runs; variance needs {FEWEST}", model.model));
+            let found = counted(model.runs.len(), "finished run", "finished runs");
+            answer.warnings.push(format!("{}: {found}; variance needs {FEWEST}", model.model));
             continue;
         }
         let of = Prepared::with(known, model, &select::scores(model, &options.scores)?);
@@ -310,6 +310,16 @@ mod tests {
         assert_eq!(holes["examples"].as_array().unwrap().len(), 59, "one example has no value at all");
         assert!(answer.reading.starts_with("a (8 runs, train examples): for "), "{}", answer.reading);
         let one = answer_of(&ANALYSIS, &[with_runs(&model("a"), 1)], &Options::default());
-        assert!(one.results.is_empty() && one.warnings[0].contains("variance needs 2"));
+        assert!(one.results.is_empty() && one.warnings == ["a: 1 finished run; variance needs 2"], "{one:?}");
+    }
+
+    #[test]
+    fn what_is_left_out_says_of_which_model() {
+        let mut models = [model("a"), model("b")];
+        for model in &mut models {
+            model.scores[0].values.fill(f32::NAN);
+        }
+        let warnings = answer_of(&ANALYSIS, &models, &Options::default()).warnings;
+        assert_eq!(warnings, ["a", "b"].map(|model| format!("{model}: `smooth` is left out: it has no values")));
     }
 }

@@ -167,7 +167,11 @@ impl Kept {
             }
             let variants = variants(model, options)?;
             if variants.is_empty() {
-                of.warnings.push(format!("{label}: the study has no score vog; `[scores] vog = {{}}` brings it"));
+                of.warnings.push(if input.is_imported(label) {
+                    format!("{label}: no score vog was imported")
+                } else {
+                    format!("{label}: the study has no score vog; `[scores] vog = {{}}` brings it")
+                });
                 return Ok((of, is_whole));
             }
             if model.role == "test" {
@@ -176,7 +180,8 @@ impl Kept {
             }
             is_whole &= self.add(&mut of, model, &variants, options);
         }
-        of.warnings.extend(lacks(&of, with_role("test").is_some(), with_role("train").and_then(distance).is_some()));
+        let has = [with_role("test").is_some(), with_role("train").and_then(distance).is_some()];
+        of.warnings.extend(lacks(&of, has, input.is_imported(label)));
         Ok((of, is_whole))
     }
 
@@ -208,7 +213,7 @@ impl Kept {
 }
 
 /// What a model lacks for some clause, and what would bring it.
-fn lacks(of: &OfModel, has_test: bool, has_distance: bool) -> Vec<String> {
+fn lacks(of: &OfModel, [has_test, has_distance]: [bool; 2], imported: bool) -> Vec<String> {
     let label = &of.model;
     if of.runs == 0 {
         return vec![format!("{label}: no finished run; vog needs 1")];
@@ -225,15 +230,15 @@ fn lacks(of: &OfModel, has_test: bool, has_distance: bool) -> Vec<String> {
         ));
     }
     if of.shuffled.is_empty() {
-        lacks.push(format!("{label}: no changed labels among the training examples ([data] label_noise)"));
+        let advice = if imported { "" } else { " ([data] label_noise)" };
+        lacks.push(format!("{label}: no changed labels are known among the training examples{advice}"));
     }
     if of.runs < 2 {
         lacks.push(format!("{label}: steadiness over initialisations needs 2 runs"));
     }
     if !has_distance {
-        lacks.push(format!(
-            "{label}: the distance to the learned boundary needs the score input_margin (configs/toy.toml has it)"
-        ));
+        let advice = if imported { "" } else { " (configs/toy.toml has it)" };
+        lacks.push(format!("{label}: the distance to the learned boundary needs the score input_margin{advice}"));
     }
     lacks
 }

@@ -1,10 +1,12 @@
 //! How does the table lie in a CSV file? As RFC 4180 has it: a line of names, commas, quotes where they are needed, UTF-8.
 //!
-//! A missing value is empty. Numbers are the shortest that read back as the same f32 or f64; infinities are `inf`, `-inf`.
+//! Readers guess a column's type from its first rows, so that what is missing must not hide it: a missing number is `NaN`, a missing
+//! count or class -1 (as in `.npz`), a missing word empty. Numbers are the shortest that read back as the same f32 or f64, with a
+//! point or an exponent even where they are whole; infinities are `inf`, `-inf`.
 
 use std::io::{self, Write};
 
-use super::{Cell, Table};
+use super::{Cell, Table, Values};
 
 /// Writes the table.
 ///
@@ -13,9 +15,18 @@ use super::{Cell, Table};
 pub fn write(table: &Table<'_>, out: &mut impl Write) -> io::Result<()> {
     line(out, table.columns.iter().map(|column| Cell::Text(&column.name)))?;
     for row in 0..table.rows {
-        line(out, table.columns.iter().map(|column| column.values.cell(row)))?;
+        line(out, table.columns.iter().map(|column| typed(&column.values, row)))?;
     }
     Ok(())
+}
+
+/// The value of a row; of what is missing, what stands for it in a column of this type.
+fn typed<'a>(values: &'a Values<'_>, row: usize) -> Cell<'a> {
+    match (values.cell(row), values) {
+        (Cell::Missing, Values::Single(_) | Values::Double(_)) => Cell::Double(f64::NAN),
+        (Cell::Missing, Values::Ids(_) | Values::Whole(_)) => Cell::Text("-1"),
+        (cell, _) => cell,
+    }
 }
 
 /// Writes one line.
@@ -86,13 +97,24 @@ mod tests {
         for (row, record) in records[1..].iter().enumerate() {
             for (column, field) in table.columns.iter().zip(record) {
                 let same = match column.values.cell(row) {
-                    Cell::Missing => field.is_empty(),
+                    Cell::Missing => match column.values {
+                        Values::Ids(_) | Values::Whole(_) => field == "-1",
+                        Values::Single(_) | Values::Double(_) => field == "NaN",
+                        Values::Words { .. } => field.is_empty(),
+                    },
                     Cell::Whole(value) => field.parse() == Ok(value),
                     Cell::Text(text) => field == text,
                     Cell::Single(value) => field.parse::<f32>().unwrap().to_bits() == value.to_bits(),
                     Cell::Double(value) => field.parse::<f64>().unwrap().to_bits() == value.to_bits(),
                 };
                 assert!(same, "{} of row {row}: {field:?}", column.name);
+                let typed = match column.values {
+                    Values::Ids(_) | Values::Whole(_) => field.parse::<i64>().is_ok(),
+                    // A reader that saw whole numbers alone would take them for a type that has no room for others.
+                    Values::Single(_) | Values::Double(_) => field.contains(['.', 'e', 'N', 'i']),
+                    Values::Words { .. } => true,
+                };
+                assert!(typed, "{} of row {row}: {field:?} tells nothing of the column's type", column.name);
             }
         }
         assert_eq!(records.len(), 6);

@@ -1,6 +1,7 @@
 //! How does the table lie in a file of JSON lines? An object per example, its keys in the order of the columns.
 //!
-//! A missing value is null, and so is an infinite one, which JSON has no word for.
+//! A missing value is null, and so is an infinite one, which JSON has no word for. A reader that guesses types from the first rows
+//! must look at all of them: a column may begin with many nulls.
 
 use std::io::{self, Write};
 

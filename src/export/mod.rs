@@ -17,7 +17,8 @@
 //!
 //! A training example's numbers are over the runs that trained on it. Where runs hold examples out, columns with `val` in them
 //! (`<model>/val/believed`, `<model>/<score>/val/mean`, ...) are over the runs that held it out, and `<model>/<run>/role` says
-//! beside the single runs what the example was to each. A value that does not exist is empty, null or NaN.
+//! beside the single runs what the example was to each. A value that does not exist is null in parquet and jsonl, NaN or -1 in npz
+//! and csv, where a word is empty.
 
 pub mod columns;
 pub mod csv;

@@ -6,6 +6,7 @@ use crossbeam_channel::{Receiver, unbounded};
 use ndarray::Array2;
 
 use super::app::{App, Effect};
+use super::format;
 use super::pictures::Mode;
 use super::session::{Examples, History, HistorySource, ScoreColumn, Session};
 use super::theme::{Choice, Depth, Theme};
@@ -254,7 +255,7 @@ fn correlate(model: &str, views: &Arc<Vec<ReplicateView>>) -> Answer {
         }),
     };
     Answer {
-        reading: format!("{finished} finished runs"),
+        reading: format::plural(finished, "finished run", "finished runs"),
         figures: vec![
             figure("Mean with mean", |r| r),
             figure("Mean with run", |r| (r - 1.05) / 3.0),

@@ -138,17 +138,7 @@ pub fn whole_words(text: &str, width: usize) -> String {
     room.get(..end).unwrap_or_default().to_owned()
 }
 
-/// As [`wrap`], on so many lines at most: what has no room is cut in the last.
-pub fn wrap_to(text: &str, width: usize, lines: usize) -> Vec<String> {
-    let mut wrapped = wrap(text, width);
-    if wrapped.len() > lines {
-        let rest = wrapped.split_off(lines.saturating_sub(1)).join(" ");
-        wrapped.push(fit(&rest, width));
-    }
-    wrapped
-}
-
-/// As [`wrap_to`], but cut between words.
+/// As [`wrap`], on so many lines at most: what has no room is left out between words. A word that is wider than a line is cut.
 pub fn wrap_to_words(text: &str, width: usize, lines: usize) -> Vec<String> {
     let mut wrapped = wrap(text, width);
     let is_cut = wrapped.len() > lines;
@@ -161,9 +151,8 @@ pub fn wrap_to_words(text: &str, width: usize, lines: usize) -> Vec<String> {
             last.truncate(end);
         }
         last.push('…');
-        *last = fit(last, width);
     }
-    wrapped
+    wrapped.into_iter().map(|line| fit(&line, width)).collect()
 }
 
 /// The text in lines of at most `width` columns, broken between words.
@@ -218,5 +207,6 @@ mod tests {
         assert_eq!(wrap_to_words("one two three", 7, 1), ["one…"], "the dots have no room behind both");
         assert_eq!(wrap_to_words("one two three", 7, 2), ["one two", "three"]);
         assert_eq!(wrap_to_words("incomprehensible words", 5, 1), ["inco…"]);
+        assert_eq!(wrap_to_words("an ankle boot", 4, 3), ["an", "ank…", "boot"]);
     }
 }

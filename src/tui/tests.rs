@@ -112,7 +112,11 @@ fn imported_scores_say_what_they_come_without() {
     }
     press(&mut app, "→o");
     assert!(shown(&app, 160, 45).contains("by paper.aum, mean of 2 runs (1 left out)."));
-    press(&mut app, "M");
+    press(&mut app, "4");
+    press(&mut app, "T");
+    let text = shown(&app, 100, 30);
+    assert!(text.contains("pictures (4 runs") && text.contains("Imported scores come without pictures"), "{text}");
+    press(&mut app, "2M");
     assert_eq!(app.model_name(), Some("crowd"), "a model without runs can be looked at");
     for tab in [Tab::Train, Tab::Examples, Tab::Correlation] {
         app.act(tab.action());

@@ -66,6 +66,9 @@ const MODELS_DARK: [Rgb; 6] =
 const MODELS_LIGHT: [Rgb; 6] =
     [[0, 100, 170], [160, 60, 130], [170, 95, 0], [75, 80, 190], [0, 120, 120], [120, 90, 50]];
 
+/// Share of a model's colour in its shade: as dark as can be told apart, so that the curve stands out.
+const SHADE: f32 = 0.65;
+
 /// Colours and styles by meaning.
 #[derive(Debug, Clone, Copy)]
 pub struct Theme {
@@ -175,6 +178,15 @@ impl Theme {
         Style::new().fg(self.color(colors[place % colors.len()]))
     }
 
+    /// A shade of that colour, between it and the background: what lies below a curve, such as its band.
+    pub fn shade(self, place: usize) -> Style {
+        if self.depth == Depth::None {
+            return Style::new().add_modifier(Modifier::DIM);
+        }
+        let (colors, ground) = if self.light { (&MODELS_LIGHT, [255, 255, 255]) } else { (&MODELS_DARK, [16, 18, 24]) };
+        Style::new().fg(self.color(blend(&[ground, colors[place % colors.len()]], SHADE)))
+    }
+
     /// How many models, or curves, have a colour of their own.
     pub fn colours(self) -> usize {
         if self.depth == Depth::None { 1 } else { MODELS_DARK.len() }
@@ -271,11 +283,30 @@ mod tests {
     }
 
     #[test]
+    fn each_model_has_a_colour_and_a_shade_that_no_other_has() {
+        // The palette has too few dark colours for the shades of all.
+        for (choice, (depth, places)) in
+            [Choice::Dark, Choice::Light].into_iter().flat_map(|c| [(c, (Depth::True, 6)), (c, (Depth::Palette, 5))])
+        {
+            let theme = Theme::new(choice, depth, None);
+            let all = (0..places).flat_map(|place| [theme.model(place), theme.shade(place), theme.dim()]);
+            let different: std::collections::HashSet<_> = all.filter_map(|style| style.fg).collect();
+            assert_eq!(different.len(), 2 * places + 1, "{choice:?} {depth:?}");
+        }
+    }
+
+    #[test]
     fn without_colours_no_style_has_one() {
         let theme = Theme::new(Choice::Auto, Depth::None, None);
-        for style in
-            [theme.dim(), theme.bad(), theme.model(3), theme.difficulty(0.5), theme.signed(-0.5), theme.selected()]
-        {
+        for style in [
+            theme.dim(),
+            theme.bad(),
+            theme.model(3),
+            theme.shade(3),
+            theme.difficulty(0.5),
+            theme.signed(-0.5),
+            theme.selected(),
+        ] {
             assert!([style.fg, style.bg].iter().flatten().all(|c| *c == Color::Reset), "{style:?}");
         }
     }

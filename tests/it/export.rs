@@ -34,7 +34,8 @@ fn from_csv(path: &Path) -> Columns {
     let names = lines.next().unwrap();
     let rows: Vec<Vec<&str>> = lines.collect();
     let value = |field: &str| match field {
-        "" => Value::Null,
+        // Scores are written with a point: a whole -1 is a class or a count that is missing. NaN becomes null by itself.
+        "" | "-1" => Value::Null,
         number if number.parse::<f64>().is_ok() => number.parse::<f64>().unwrap().into(),
         word => word.into(),
     };

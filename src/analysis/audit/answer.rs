@@ -9,7 +9,7 @@ use super::review::{self, Review};
 use super::verdicts::Verdicts;
 use crate::analysis::figure::{BEHIND, Bar, Curve, Line, Picture};
 use crate::analysis::json::insert;
-use crate::analysis::table::significant;
+use crate::analysis::table::{counted, significant};
 use crate::analysis::{Answer, Cell, Figure, ModelScores, Options, Table};
 
 /// Curves beside the worst ranking's, so that they can be told apart.
@@ -20,6 +20,8 @@ const PICTURES: usize = 8;
 /// What is known of one model.
 pub(super) struct Part<'a> {
     pub(super) model: &'a ModelScores,
+    /// Whether its scores came from elsewhere, so that no setting of training would help.
+    pub(super) imported: bool,
     /// Whether the label of each example was changed; empty where nothing is known.
     pub(super) changed: Vec<bool>,
     /// The best first; empty where nothing is known.
@@ -94,9 +96,10 @@ fn lacks(part: &Part) -> Vec<String> {
     };
     let mut lacks = Vec::new();
     if part.found.is_empty() {
+        let advice = if part.imported { "" } else { " ([data] label_noise changes some)" };
         lacks.push(format!(
-            "{model}: no changed label is known among the {} examples, so nothing tells whether the scores find wrong ones \
-             ([data] label_noise changes some)",
+            "{model}: no changed label is known among the {} examples, so nothing tells whether the scores find wrong \
+             ones{advice}",
             part.model.role
         ));
     }
@@ -106,7 +109,7 @@ fn lacks(part: &Part) -> Vec<String> {
     if part.model.predicted.is_empty() {
         lacks.push(format!("{model}: without final networks nothing is known of the believed class"));
     }
-    if review.corners.is_none() {
+    if review.corners.is_none() && !part.imported {
         lacks.push(format!(
             "{model}: corner types are left out: they need the score prediction_depth with [data] holdout, for depths in both roles"
         ));
@@ -132,12 +135,21 @@ fn reading(part: &Part, review: &Review) -> String {
     let said = match (part.verdicts.reviewed(), part.verdicts.confirmed) {
         (0, _) => String::new(),
         (reviewed, Some((called, right))) if called > 0 => {
-            format!("; {reviewed} examples have a verdict, {right} of the {called} called mislabelled were changed")
+            let reviewed = counted(reviewed, "example has", "examples have");
+            format!("; {reviewed} a verdict, {right} of the {called} called mislabelled were changed")
         }
-        (reviewed, _) => format!("; {reviewed} examples have a verdict"),
+        (reviewed, _) => format!("; {} a verdict", counted(reviewed, "example has", "examples have")),
     };
     let Some(best) = part.found.first() else {
         let first = review.ranked.rows.first().map_or(0, |row| part.model.cohort.id(row.column));
+        let (score, of) = (&review.ranked.score, review.ranked.rows.len());
+        let hardest = match review.ranked.hardest() {
+            all if all == of && of > 1 => {
+                return format!("{model}: `{score}` is the same for all {of} examples: nothing tells them apart{said}");
+            }
+            0 | 1 => format!("the hardest by {score}"),
+            several => format!("one of the {several} hardest by {score}"),
+        };
         let doubted = |row: &&review::Row| {
             let label = part.model.cohort.labels.get(row.column);
             review.believed(row.column).is_some_and(|(class, ..)| label.is_some_and(|label| *label != class))
@@ -146,11 +158,11 @@ fn reading(part: &Part, review: &Review) -> String {
         let known = !part.model.cohort.labels.is_empty()
             && review.ranked.rows.iter().any(|row| review.believed(row.column).is_some());
         let doubted = known.then(|| {
-            let (doubted, of) = (review.ranked.rows.iter().filter(doubted).count(), review.ranked.rows.len());
+            let doubted = review.ranked.rows.iter().filter(doubted).count();
             format!("; of {of} examples most runs see another class than the label in {doubted}")
         });
         let doubted = doubted.unwrap_or_default();
-        return format!("{model}: review first #{first}, the hardest by {}{doubted}{said}", review.ranked.score);
+        return format!("{model}: review first #{first}, {hardest}{doubted}{said}");
     };
     let sure = match best.interval(0) {
         (low, high) if low.is_nan() || high.is_nan() => String::new(),

@@ -89,6 +89,15 @@ impl Ranked {
     }
 }
 
+impl Ranked {
+    /// How many examples share the first rank.
+    pub(super) fn hardest(&self) -> usize {
+        let Some([first, ..]) = self.rows.first().map(|row| row.rank) else { return 0 };
+        // Ranks are whole or half numbers.
+        self.rows.iter().take_while(|row| (row.rank[0] - first).abs() < 0.25).count()
+    }
+}
+
 impl Said {
     pub(super) fn of(model: &ModelScores) -> Self {
         let mut said: HashMap<u32, Vec<(String, String)>> = HashMap::new();

@@ -6,6 +6,7 @@ use ndarray::{Array2, array};
 use serde_json::Value;
 
 use super::super::golden::{answer_of, assert_close, assert_kept_changes_no_answer, golden, model, numbers};
+use super::super::summary::Replicates;
 use super::super::{Answer, Cohort, Figure, ModelScores, Reviewed, ScoreRuns};
 use super::*;
 use crate::data::Verdict;
@@ -244,6 +245,34 @@ fn without_known_changes_there_is_a_list_to_review() {
         let reading = audit(&[model], &options()).reading;
         assert!(reading.contains("review first") && !reading.contains("another class"), "{reading}");
     }
+}
+
+#[test]
+fn where_nothing_tells_examples_apart_none_is_called_the_hardest() {
+    let reading = |values: &dyn Fn(usize) -> f32| {
+        let mut same = model("a");
+        for score in &mut same.scores {
+            score.values = Array2::from_shape_fn(score.values.dim(), |(_, column)| values(column));
+        }
+        let options = Options { scores: vec!["smooth".into()], ..options() };
+        audit(&[same], &options).reading
+    };
+    assert_eq!(reading(&|_| 4.0), "a: `smooth` is the same for all 60 examples: nothing tells them apart.");
+    let tied = reading(&|column| if column < 3 { 9.0 } else { column as f32 * 0.01 });
+    assert!(tied.contains("one of the 3 hardest by smooth"), "{tied}");
+}
+
+#[test]
+fn imported_scores_are_given_no_advice_to_train_otherwise() {
+    let models = [ModelScores { predicted: Array2::zeros((0, 0)), ..model("a") }];
+    let warnings = |network: &str| {
+        let replicates = [Replicates { model: "a".into(), network: network.into(), ..Replicates::default() }];
+        let input = Input { models: &models, replicates: &replicates, evidence: None };
+        (ANALYSIS.run)(&input, &options()).unwrap().warnings.join("\n")
+    };
+    let (trained, imported) = (warnings("net"), warnings(""));
+    assert!(trained.contains("[data]") && !imported.contains("[data]"), "{imported}");
+    assert!(imported.contains("no changed label is known"), "{imported}");
 }
 
 #[test]

@@ -84,6 +84,8 @@ fn too_few_models_or_runs_say_what_is_needed() {
         assert!(answer.results.is_empty() && answer.reading.contains("yet"));
         assert!(answer.warnings.iter().any(|warning| warning.contains("bias needs 2 models")), "{:?}", answer.warnings);
     }
+    let one = answer_of(&ANALYSIS, &[model("a"), with_runs(&model("b"), 1)], &Options::default());
+    assert_eq!(one.warnings[0], "b: 1 finished run; bias needs 2");
     let mut other = model("b");
     other.cohort = Arc::new(Cohort { ids: vec![9], ..Cohort::default() });
     let answer = answer_of(&ANALYSIS, &[model("a"), other], &Options::default());

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::super::json::{insert, nested};
 use super::super::quantile::mean;
 use super::super::stability::{Comparisons, add_measures, curves};
-use super::super::table::significant;
+use super::super::table::{counted, significant};
 use super::super::{Answer, Cell, Figure, Options, Table};
 use super::{Decomposed, FEWEST_SCORES};
 
@@ -24,9 +24,12 @@ pub fn answer(models: &[Decomposed], options: &Options) -> Answer {
             continue;
         }
         if of.left_out > 0 {
-            answer
-                .warnings
-                .push(format!("{}: {} examples lack one of the scores and are left out", of.model, of.left_out));
+            let lack = counted(
+                of.left_out,
+                "example lacks one of the scores and is",
+                "examples lack one of the scores and are",
+            );
+            answer.warnings.push(format!("{}: {lack} left out", of.model));
         }
         answer.warnings.extend(short(of));
         readings.push(reading(of, options));
@@ -49,7 +52,8 @@ fn lack(of: &Decomposed) -> Option<String> {
     match (of.runs, of.scores.len()) {
         (0, _) => Some(format!("{model}: no finished run; components need 1, the first one's steadiness 2")),
         (_, scores) if scores < FEWEST_SCORES => {
-            Some(format!("{model}: {scores} score that varies; components need {FEWEST_SCORES}"))
+            let varying = counted(scores, "score that varies", "scores that vary");
+            Some(format!("{model}: {varying}; components need {FEWEST_SCORES}"))
         }
         _ if of.components.examples < 2 => Some(format!("{model}: fewer than 2 examples have all scores")),
         _ => None,
@@ -82,16 +86,16 @@ fn reading(of: &Decomposed, options: &Options) -> String {
     let range = |pick: fn(f64, f64) -> f64| weights.iter().copied().reduce(pick).unwrap_or(f64::NAN);
     let first = explained.first().copied().unwrap_or(f64::NAN);
     format!(
-        "{} ({} runs, {} examples, {} scores): the first component carries {} % of the variance with weights from {} to {}, \
-         and {} components reach 98 %{}",
+        "{} ({}, {} examples, {} scores): the first component carries {} % of the variance with weights from {} to {}, \
+         and {} 98 %{}",
         of.model,
-        of.runs,
+        counted(of.runs, "run", "runs"),
         of.role,
         of.scores.len(),
         significant(100.0 * first),
         significant(range(f64::min)),
         significant(range(f64::max)),
-        to_reach(explained, 0.98),
+        counted(to_reach(explained, 0.98), "component reaches", "components reach"),
         steadiness_in_words(of, options)
     )
 }
@@ -119,7 +123,7 @@ fn shown(of: &Decomposed) -> Array2<f64> {
 }
 
 fn figures(of: &Decomposed, options: &Options) -> Vec<Figure> {
-    let title = |what: &str| format!("{}: {what} ({} runs, {})", of.model, of.runs, of.role);
+    let title = |what: &str| format!("{}: {what} ({}, {})", of.model, counted(of.runs, "run", "runs"), of.role);
     let coefficients = shown(of);
     let parts = names(of.scores.len()).into_iter().zip(of.components.explained.iter().copied());
     let mut figures = vec![
@@ -159,8 +163,11 @@ fn table(of: &Decomposed) -> Table {
     let heads = ["component", "explained", "together"].map(String::from);
     Table {
         title: format!(
-            "{}: principal components of mean scores ({} runs, {} {} examples), coefficients of each score",
-            of.model, of.runs, of.components.examples, of.role
+            "{}: principal components of mean scores ({}, {} {} examples), coefficients of each score",
+            of.model,
+            counted(of.runs, "run", "runs"),
+            of.components.examples,
+            of.role
         ),
         columns: heads.into_iter().chain(of.scores.iter().cloned()).collect(),
         rows: coefficients.outer_iter().enumerate().map(&mut row).collect(),

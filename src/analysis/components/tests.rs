@@ -47,8 +47,10 @@ fn a_constant_score_is_left_out_and_one_of_the_ensemble_takes_part() {
     model.scores[1].values = model.scores[1].values.slice(ndarray::s![..1, ..]).to_owned();
     let answer = answer_of(&ANALYSIS, &[model], &Options { draws: Some(2), ..Options::default() });
     assert_eq!(answer.results[0]["scores"], serde_json::json!(["smooth", "ties", "low", "holes", "steady"]));
-    assert!(answer.warnings.iter().any(|warning| warning.contains("`constant` is left out")));
-    assert!(answer.warnings.iter().any(|warning| warning.contains("1 examples lack one of the scores")));
+    assert!(answer.warnings.iter().any(|warning| warning.starts_with("a: `constant` is left out")));
+    assert!(
+        answer.warnings.iter().any(|warning| warning.contains("a: 1 example lacks one of the scores and is left out"))
+    );
     assert_eq!(answer.results[0]["first"]["n"].as_array().unwrap().len(), 4);
 }
 

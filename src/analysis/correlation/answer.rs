@@ -4,6 +4,7 @@ use ndarray::Array2;
 use serde_json::{Value, json};
 
 use super::super::json::{self, nested};
+use super::super::table::counted;
 use super::super::{Answer, Cell, Figure, Table};
 use super::{Correlations, interval};
 
@@ -40,7 +41,9 @@ fn lack(of: &Correlations) -> Option<String> {
     let model = &of.model;
     match (of.runs, of.scores.len()) {
         (0, 0..=1) => Some(format!("{model}: no finished run; correlation needs 1, its run-by-run parts 2")),
-        (_, scores @ 0..=1) => Some(format!("{model}: {scores} score with values; correlation needs 2")),
+        (_, scores @ 0..=1) => {
+            Some(format!("{model}: {} with values; correlation needs 2", counted(scores, "score", "scores")))
+        }
         _ => None,
     }
 }

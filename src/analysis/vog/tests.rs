@@ -145,6 +145,9 @@ fn what_is_missing_is_named_with_what_would_bring_it() {
     bare.scores.truncate(1);
     let answer = answered(&[bare.clone()], &[], &Options::default());
     assert!(answer.figures.is_empty() && answer.warnings[0].contains("no score vog"), "{:?}", answer.warnings);
+    let imported = Replicates { model: "net".into(), ..Replicates::default() };
+    let imported = answered(&[bare.clone()], &[imported], &Options::default());
+    assert_eq!(imported.warnings[0], "net: no score vog was imported");
     let alone = ModelScores { runs: vec![0], predicted: Array2::default((0, 0)), ..study("train") };
     let mut alone = alone;
     alone.scores.iter_mut().for_each(|score| score.values = score.values.slice(ndarray::s![..1, ..]).to_owned());

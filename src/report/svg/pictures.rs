@@ -1,7 +1,7 @@
 //! Rows of examples' pictures, eight in a line, each with what is said of it.
 
 use super::PictureOf;
-use super::canvas::{Anchor, Canvas, Drawing, LINE, MARGIN, shortened, width_of, wrapped};
+use super::canvas::{Anchor, COLOURS, Canvas, Drawing, LINE, MARGIN, shortened, width_of, wrapped};
 use crate::analysis::figure::Picture;
 use crate::analysis::table::significant;
 
@@ -18,16 +18,16 @@ pub fn draw(title: &str, rows: &[(String, Vec<Picture>)], picture: &PictureOf<'_
     let width = 2.0 * MARGIN + STEP * most as f64;
     let mut canvas = Canvas::default();
     let mut y = canvas.title(title, width);
-    let largest = rows.iter().flat_map(|(_, all)| all).flat_map(|one| &one.bars);
-    let largest =
-        largest.map(|(_, value)| value.abs()).filter(|value| value.is_finite()).fold(f64::MIN_POSITIVE, f64::max);
+    let values = || rows.iter().flat_map(|(_, all)| all).flat_map(|one| &one.bars).map(|(_, value)| *value);
+    let largest = values().map(f64::abs).filter(|value| value.is_finite()).fold(f64::MIN_POSITIVE, f64::max);
+    let scale = Scale { largest, signed: values().any(|value| value < 0.0) };
     for (name, all) in rows {
         y += LINE;
         canvas.text((MARGIN, y), Anchor::Start, "t", name);
         y += 6.0;
         for line in all.chunks(ACROSS) {
             let bottoms = line.iter().enumerate().map(|(place, one)| {
-                draw_one(&mut canvas, (MARGIN + STEP * place as f64, y), one, picture(one.example).as_deref(), largest)
+                draw_one(&mut canvas, (MARGIN + STEP * place as f64, y), one, picture(one.example).as_deref(), scale)
             });
             y = bottoms.fold(y, f64::max) + 8.0;
         }
@@ -35,8 +35,26 @@ pub fn draw(title: &str, rows: &[(String, Vec<Picture>)], picture: &PictureOf<'_
     canvas.done(width, y + MARGIN)
 }
 
+/// What all small bars share, so that they can be compared.
+#[derive(Clone, Copy)]
+struct Scale {
+    /// The largest size.
+    largest: f64,
+    /// Whether some are negative: all of them begin at a line in the middle then.
+    signed: bool,
+}
+
+impl Scale {
+    /// Where the bar of a value begins, how long it is, and where 0 lies.
+    fn place(self, value: f64) -> (f64, f64, f64) {
+        let (zero, room) = if self.signed { (SIDE / 2.0, SIDE / 2.0) } else { (0.0, SIDE) };
+        let length = (value.abs() / self.largest * room).max(0.5);
+        (if value < 0.0 { zero - length } else { zero }, length, zero)
+    }
+}
+
 /// Draws a picture, its caption and its bars; gives where they end.
-fn draw_one(canvas: &mut Canvas, (x, y): (f64, f64), one: &Picture, uri: Option<&str>, largest: f64) -> f64 {
+fn draw_one(canvas: &mut Canvas, (x, y): (f64, f64), one: &Picture, uri: Option<&str>, scale: Scale) -> f64 {
     let square = (x, y, SIDE, SIDE);
     let told = format!("example {}: {}", one.example, one.caption);
     match uri {
@@ -51,7 +69,7 @@ fn draw_one(canvas: &mut Canvas, (x, y): (f64, f64), one: &Picture, uri: Option<
         y += 13.0;
         canvas.text((x, y), Anchor::Start, "s n", line);
     }
-    for (name, value) in &one.bars {
+    for (place, (name, value)) in one.bars.iter().enumerate() {
         y += 13.0;
         let number = significant(*value);
         let room = ((SIDE - width_of(&number, 10.0) - 4.0) / (0.58 * 10.0)) as usize;
@@ -59,13 +77,13 @@ fn draw_one(canvas: &mut Canvas, (x, y): (f64, f64), one: &Picture, uri: Option<
         canvas.text((x + SIDE, y), Anchor::End, "s n", &number);
         y += 5.0;
         canvas.rect((x, y - 2.0, SIDE, 4.0), "e", " stroke=\"none\"", "");
+        let (from, length, zero) = scale.place(*value);
         if value.is_finite() {
-            canvas.rect(
-                (x, y - 2.0, (value.abs() / largest * SIDE).max(0.5), 4.0),
-                "c0",
-                "",
-                &format!("{name} {number}"),
-            );
+            let colour = format!("c{}", place % COLOURS);
+            canvas.rect((x + from, y - 2.0, length, 4.0), &colour, "", &format!("{name} {number}"));
+        }
+        if scale.signed {
+            canvas.line((x + zero, y - 4.0), (x + zero, y + 4.0), "w");
         }
     }
     y

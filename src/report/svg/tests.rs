@@ -132,6 +132,28 @@ proptest! {
 }
 
 #[test]
+fn small_bars_of_opposite_signs_lie_on_opposite_sides_of_a_line() {
+    let drawn = |values: [f64; 2]| {
+        let one = |value: &f64| Picture { example: 0, caption: String::new(), bars: vec![("m".to_owned(), *value)] };
+        let rows = vec![(String::new(), values.iter().map(one).collect())];
+        draw(&Figure::Pictures { title: "t".to_owned(), rows }, &picture).body
+    };
+    let bars = |text: &str| -> Vec<(f64, f64)> {
+        let bars = text.split("<rect").skip(1).filter(|bar| bar.contains("class=\"c0\""));
+        bars.map(|bar| (numbers(bar, " x").next().unwrap(), numbers(bar, " width").next().unwrap())).collect()
+    };
+    let signed = drawn([0.5, -0.5]);
+    let [(right, size), (left, other)] = bars(&signed)[..] else { panic!("{signed}") };
+    assert!((size - other).abs() < 0.2 && size > 20.0, "{size} {other}");
+    // The second picture lies a step to the right of the first.
+    let lines: Vec<f64> = signed.split("<line").skip(1).filter_map(|line| numbers(line, " x1").next()).collect();
+    let [first, second] = lines[..] else { panic!("{lines:?}") };
+    assert!((right - first).abs() < 0.2 && (left + other - second).abs() < 0.2, "{right} {left} {lines:?}");
+    let unsigned = drawn([0.5, 0.25]);
+    assert!(bars(&unsigned)[0].1 > 2.0 * size - 1.0 && !unsigned.contains("<line"), "{unsigned}");
+}
+
+#[test]
 fn more_curves_than_colours_differ_by_their_dashes_and_have_no_bands() {
     let curve = |at: usize| Curve {
         name: format!("s{at}"),

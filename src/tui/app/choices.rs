@@ -121,7 +121,8 @@ impl App {
         match action {
             Action::ChooseScores if self.session.scores.is_empty() => Err("This study has no scores.".into()),
             Action::NextRole if self.tab == super::Tab::Examples && !self.roles().contains(&Role::Val) => {
-                Err("No run of this study holds examples out ([data] holdout).".into())
+                let advice = if self.is_imported() { "" } else { " ([data] holdout)" };
+                Err(format!("No run of this study holds examples out{advice}."))
             }
             Action::NextRole if self.roles().len() < 2 => Err("All examples of this study were trained on.".into()),
             Action::LowerThreshold | Action::RaiseThreshold if !takes("--threshold") => {

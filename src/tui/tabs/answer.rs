@@ -14,7 +14,7 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 
-use crate::analysis::{self, Analysis, Answer, Figure, Options};
+use crate::analysis::{self, Analysis, Answer, Figure, Options, Table};
 use crate::train::board::Progress;
 use crate::tui::app::App;
 use crate::tui::format;
@@ -42,6 +42,8 @@ pub struct Answers {
     pub pane: usize,
     /// Rows of the numbers above the first that is shown.
     scrolled: usize,
+    /// Columns of the tables, behind their first, to the left of those that are shown.
+    columns: usize,
     /// Where the person is on each tab.
     places: BTreeMap<&'static str, Place>,
 }
@@ -134,11 +136,16 @@ impl App {
     pub(in crate::tui) fn move_mark(&mut self, name: &'static str, down: isize, right: isize) {
         if self.answers.pane == NUMBERS {
             let lines = |answer: &&Answer| {
-                let reading = answer.reading.len() / LINE;
-                reading + answer.warnings.len() + answer.tables.iter().map(|table| table.rows.len() + 3).sum::<usize>()
+                let (reading, title) = (answer.reading.len() / LINE, |table: &Table| table.title.len() / LINE);
+                let tables = answer.tables.iter().map(|table| title(table) + table.rows.len() + 3);
+                reading + answer.warnings.len() + tables.sum::<usize>()
             };
-            let most = self.answers_of(name).iter().map(lines).max().unwrap_or(0);
+            let answers = self.answers_of(name);
+            let most = answers.iter().map(lines).max().unwrap_or(0);
+            let tables = answers.iter().flat_map(|answer| &answer.tables);
+            let widest = tables.map(|table| table.columns.len()).max().unwrap_or(0);
             self.answers.scrolled = self.answers.scrolled.saturating_add_signed(down).min(most);
+            self.answers.columns = self.answers.columns.saturating_add_signed(right).min(widest.saturating_sub(2));
             return;
         }
         let (mut place, figure) = self.shown(name);
@@ -159,7 +166,7 @@ impl App {
     }
 
     pub(in crate::tui) fn look_at_figure(&mut self, name: &'static str, figure: usize) {
-        self.answers.scrolled = 0;
+        (self.answers.scrolled, self.answers.columns) = (0, 0);
         self.answers.places.insert(name, Place { figure, ..Place::default() });
     }
 
@@ -207,7 +214,7 @@ pub fn render(app: &App, view: &mut View, buf: &mut Buffer, body: Rect, name: &'
     // A title that has no room is cut at a word rather than left out.
     let room = usize::from(rest.width.saturating_sub(16));
     if let Some(first) = title.first_mut() {
-        first.content = format::fit(&first.content, room).into();
+        first.content = format::wrap_to_words(&first.content, room, 1).concat().into();
     }
     let frame = Rect { height: rest.height - tables, ..rest };
     if frame.height > 0 {
@@ -237,7 +244,9 @@ fn list(app: &App, view: &mut View, buf: &mut Buffer, area: Rect, figures: &[(&A
         let title = figure.title();
         let short = title.split(" (").next().unwrap_or(title);
         let style = if place == selected { app.theme.selected() } else { app.theme.text() };
-        let text = format!(" {:<1$}", format::fit(short, usize::from(inner.width) - 2), usize::from(inner.width) - 1);
+        let room = usize::from(inner.width);
+        let text = format::wrap_to_words(short, room - 2, 1).concat();
+        let text = format!(" {text:<0$}", room - 1);
         line(buf, inner.x, y, inner.width, Line::styled(text, style));
         view.targets.push((Rect { y, height: 1, ..inner }, Target::Figure(place)));
     }
@@ -249,24 +258,32 @@ fn draw_tables(
     buf: &mut Buffer,
     area: Rect,
     (reading, warnings): (Option<&str>, &[&String]),
-    tables: &[analysis::Table],
+    tables: &[Table],
 ) {
     let width = usize::from(area.width.saturating_sub(4));
     let reading = reading.into_iter().flat_map(|reading| format::wrap(reading, width)).map(Line::raw);
     let warnings = warnings.iter().flat_map(|warning| format::wrap(warning, width));
     let warnings = warnings.map(|text| Line::styled(text, app.theme.attention()));
-    let tables: Vec<String> = tables.iter().map(analysis::Table::text).collect();
-    let rows = tables.iter().flat_map(|table| table.lines().chain([""]));
-    let all: Vec<Line> = reading.chain(warnings).chain(rows.map(|row| Line::raw(format::fit(row, width)))).collect();
+    let (mut rows, mut narrow) = (Vec::new(), false);
+    for table in tables {
+        let (left_out, lines) = table.within(app.answers.columns, width);
+        let hides = !left_out.is_empty();
+        let title = if hides { format!("{} · {left_out}", table.title) } else { table.title.clone() };
+        narrow |= hides;
+        rows.extend(format::wrap(&title, width));
+        rows.extend(lines.into_iter().map(|row| format::fit(&row, width)).chain([String::new()]));
+    }
+    let all: Vec<Line> = reading.chain(warnings).chain(rows.into_iter().map(Line::raw)).collect();
     let room = usize::from(area.height.saturating_sub(2));
     let first = app.answers.scrolled.min(all.len().saturating_sub(room));
     let mut title = vec![Span::styled("Numbers", app.theme.strong())];
     if all.len() > room {
         let last = (first + room).min(all.len());
-        title.push(Span::styled(
-            format!(" · rows {} to {last} of {} · w, then ↑↓", first + 1, all.len()),
-            app.theme.dim(),
-        ));
+        title.push(Span::styled(format!(" · rows {} to {last} of {}", first + 1, all.len()), app.theme.dim()));
+    }
+    let keys = [(all.len() > room, "↑↓"), (narrow, "←→")].map(|(moves, keys)| if moves { keys } else { "" }).concat();
+    if !keys.is_empty() {
+        title.push(Span::styled(format!(" · w, then {keys}"), app.theme.dim()));
     }
     let inner = pane(buf, area, app.theme, title, app.answers.pane == NUMBERS);
     let inner = Rect { x: inner.x + 1, width: inner.width.saturating_sub(2), ..inner };
@@ -277,7 +294,7 @@ fn draw_tables(
 fn empty(app: &App, buf: &mut Buffer, body: Rect, name: &str) -> String {
     let questions: Vec<&str> = sharing(name).map(|analysis| analysis.question).collect();
     let room = usize::from(body.width.saturating_sub(6));
-    let title = format::fit(&questions.join(" "), room);
+    let title = format::wrap_to_words(&questions.join(" "), room, 1).concat();
     let inner = pane(buf, body, app.theme, vec![Span::styled(title, app.theme.strong())], true);
     let mut texts: Vec<String> = Vec::new();
     for text in sharing(name).map(|analysis| waiting(app, analysis)) {

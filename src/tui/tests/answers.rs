@@ -12,7 +12,7 @@ use super::super::tabs::Tab;
 use super::super::theme::{Choice, Depth, Theme};
 use super::super::worker::Question;
 use super::{press, shown};
-use crate::analysis::{Answer, Options};
+use crate::analysis::{Answer, Cell, Options, Table};
 
 #[test]
 fn analyses_of_one_key_share_a_tab_that_lists_the_figures_of_all() {
@@ -50,6 +50,43 @@ fn the_numbers_can_be_focused_scrolled_and_seen_alone() {
     press(&mut app, "w");
     press(&mut app, "↓");
     assert_ne!(shown(&app, 160, 45), before, "the arrows walk the marks again");
+}
+
+#[test]
+fn columns_of_the_numbers_are_whole_counted_and_scrolled_to() {
+    let answers = session().analyse;
+    let analyse = move |analysis, model: &str, views, options: &Options| {
+        let cells = |row: &str| std::iter::once(Cell::Text(row.into())).chain((0..30).map(|_| Cell::Number(-0.1234)));
+        let heads = std::iter::once("score".to_owned()).chain((0..30).map(|place| format!("c{place:02}")));
+        let table = Table {
+            title: "wide".into(),
+            columns: heads.collect(),
+            rows: ["aum", "loss"].map(|row| cells(row).collect()).to_vec(),
+        };
+        Answer { tables: vec![table], ..answers(analysis, model, views, options) }
+    };
+    let session = Session { analyse: Arc::new(analyse), ..session() };
+    let mut app = App::new(session, Theme::new(Choice::Dark, Depth::True, None), Mode::Blocks);
+    press(&mut app, "m4");
+    press(&mut app, "w");
+    let numbers = |app: &App, width: u16, height: u16| {
+        let text = shown(app, width, height);
+        let row = text.lines().find(|line| line.contains("aum    -")).unwrap();
+        row.split_whitespace().filter(|word| word.contains("0.1")).map(str::to_owned).collect::<Vec<_>>()
+    };
+    for (width, height) in [(80, 24), (100, 30), (160, 45)] {
+        let whole = numbers(&app, width, height);
+        assert!(whole.iter().all(|number| number == "-0.123"), "{whole:?}");
+        let text = shown(&app, width, height);
+        assert!(text.contains(&format!("wide · +{} columns", 30 - whole.len())), "{text}");
+        assert!(text.contains("w, then ←→"), "{text}");
+    }
+    press(&mut app, "→→");
+    let text = shown(&app, 80, 24);
+    assert!(text.contains("score     c02") && text.contains("wide · columns 4 to"), "{text}");
+    press(&mut app, &"→".repeat(40));
+    let text = shown(&app, 80, 24);
+    assert!(text.contains("wide · columns 31 to 31 of 31") && text.contains("score     c29"), "{text}");
 }
 
 #[test]

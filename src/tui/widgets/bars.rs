@@ -22,6 +22,16 @@ pub fn bar(share: f64, width: u16) -> String {
     EIGHTHS.get(eighths % 8).map_or_else(String::new, |part| format!("{whole}{part}"))
 }
 
+/// The same from the right, in halves of a column, since there are no finer blocks of that side.
+pub fn bar_to_the_left(share: f64, width: u16) -> String {
+    let share = if share.is_finite() { share.clamp(0.0, 1.0) } else { 0.0 };
+    let mut halves = (share * f64::from(width) * 2.0).round() as usize;
+    if share > 0.0 && width > 0 {
+        halves = halves.max(1);
+    }
+    format!("{}{}", if halves % 2 == 1 { "▐" } else { "" }, "█".repeat(halves / 2))
+}
+
 /// A gauge: the filled part in one style, the rest as a thin line.
 pub fn gauge(share: f64, width: u16, filled: Style, rest: Style) -> Vec<Span<'static>> {
     let filled_part = bar(share, width);
@@ -65,5 +75,7 @@ mod tests {
         assert_eq!(bar(1e-9, 4), "▏");
         assert_eq!(bar(7.0, 2), "██");
         assert_eq!([bar(f64::NAN, 3), bar(-1.0, 3), bar(1.0, 0)], ["", "", ""]);
+        assert_eq!([bar_to_the_left(0.6, 4), bar_to_the_left(1e-9, 4), bar_to_the_left(7.0, 2)], ["▐██", "▐", "██"]);
+        assert_eq!([bar_to_the_left(f64::NAN, 3), bar_to_the_left(1.0, 0)], ["", ""]);
     }
 }

@@ -5,6 +5,7 @@
 
 mod bars;
 mod histogram;
+mod legend;
 mod matrix;
 mod pictures;
 mod plane;

@@ -21,6 +21,12 @@ pub const DASHES: [(Dash, &str); 4] = [(&[], "━━━"), (&[5, 4], "━ ━"),
 /// How many rows a label moves at most where another one stands: further away it would name another curve.
 const MOVED: u16 = 1;
 
+/// A band has every second dot of a row, in turn: a tint rather than a wall.
+const TINT: i32 = 2;
+
+/// A hatched band has every fourth, in slanted lines.
+const HATCH: i32 = 4;
+
 /// Eight dots.
 #[derive(Clone, Copy, Default)]
 struct Cell {
@@ -147,6 +153,20 @@ impl Plot {
 
     /// A light filling between two curves over the same points.
     pub fn band(&mut self, points: &[(f64, f64, f64)], style: Style) {
+        self.filling(points, style, TINT);
+    }
+
+    /// The same, lighter: what lies upon it can be told from it without a colour.
+    pub fn hatched_band(&mut self, points: &[(f64, f64, f64)], style: Style) {
+        self.filling(points, style, HATCH);
+    }
+
+    /// How many cells a curve of this style has for itself, bands left aside.
+    pub fn shown(&self, style: Style) -> usize {
+        self.cells.iter().filter(|cell| !cell.filling && cell.bits != 0 && cell.style == style).count()
+    }
+
+    fn filling(&mut self, points: &[(f64, f64, f64)], style: Style, every: i32) {
         for pair in points.windows(2) {
             let [(x0, low0, high0), (x1, low1, high1)] = pair else { continue };
             let (Some((left, _)), Some((right, _))) = (self.place(*x0, *low0), self.place(*x1, *low1)) else {
@@ -158,9 +178,8 @@ impl Plot {
                 let bottom = self.place(*x0, at(*low0, *low1));
                 let top = self.place(*x0, at(*high0, *high1));
                 if let (Some((_, bottom)), Some((_, top))) = (bottom, top) {
-                    // Every second dot, in turn: a tint rather than a wall.
                     (top..=bottom)
-                        .filter(|row| (row + column) % 2 == 0)
+                        .filter(|row| (row + column) % every == 0)
                         .for_each(|row| self.set((column, row), style, true));
                 }
             }

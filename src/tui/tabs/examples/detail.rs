@@ -56,7 +56,7 @@ fn definition(app: &App, buf: &mut Buffer, area: Rect) {
     let (Some(score), true) = (looked_at, area.height >= 2) else { return };
     let area = Rect { y: area.y + 1, height: area.height - 1, ..area };
     let (width, rows) = (usize::from(area.width), usize::from(area.height));
-    let wrapped = format::wrap_to(&format!("{}: {}", score.name, score.about), width, rows);
+    let wrapped = format::wrap_to_words(&format!("{}: {}", score.name, score.about), width, rows);
     lines(buf, area, wrapped.into_iter().map(|part| Line::styled(part, app.theme.dim())));
 }
 

@@ -4,11 +4,12 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 
+use super::legend::packed;
 use super::{Cursor, window};
 use crate::analysis::figure::{Bar, Line as Level};
 use crate::tui::format;
 use crate::tui::theme::Theme;
-use crate::tui::widgets::{line, line_right};
+use crate::tui::widgets::{line, line_right, lines};
 
 /// A name, and the parts of its bar.
 type Stack = (String, Vec<(String, f64)>);
@@ -55,10 +56,15 @@ pub fn signed(
             line(buf, column(high), y, 1, Line::styled("┤", theme.dim()));
         }
     }
-    let below = area.bottom().saturating_sub(1);
-    let told: Vec<String> =
-        levels.iter().map(|level| format!("┊ {} {}", level.name, format::number(level.at))).collect();
-    line(buf, area.x, below, area.width, Line::styled(format!("{unit}  {}", told.join("  ")), theme.dim()));
+    let named = levels.iter().map(|level| format!("┊ {} {}  ", level.name, format::number(level.at)));
+    let told = std::iter::once(format!("{unit}  ")).chain(named);
+    below(buf, area, theme, told.map(|text| Span::styled(text, theme.dim())));
+}
+
+/// A legend in the last row.
+fn below(buf: &mut Buffer, area: Rect, theme: Theme, parts: impl Iterator<Item = Span<'static>>) {
+    let last = Rect { y: area.bottom().saturating_sub(1), height: 1, ..area };
+    lines(buf, last, packed(parts.collect(), area.width, 1, theme));
 }
 
 /// A bar of parts for each name, and a legend of the parts below the selected one.
@@ -83,12 +89,12 @@ pub fn stacked(buf: &mut Buffer, area: Rect, theme: Theme, (bars, unit): (&[Stac
         }
     }
     let Some((_, parts)) = bars.get(cursor.row) else { return };
-    let mut legend = vec![Span::styled(format!("{unit}: "), theme.dim())];
-    for (part, (name, value)) in parts.iter().enumerate() {
-        legend.push(Span::styled("█ ", theme.model(part)));
-        legend.push(Span::raw(format!("{name} {}  ", format::number(*value))));
-    }
-    line(buf, area.x, area.bottom().saturating_sub(1), area.width, super::super::whole_parts(legend, area.width));
+    let unit = Span::styled(format!("{unit}: "), theme.dim());
+    let named = parts
+        .iter()
+        .enumerate()
+        .map(|(part, (name, value))| Span::styled(format!("█ {name} {}  ", format::number(*value)), theme.model(part)));
+    below(buf, area, theme, std::iter::once(unit).chain(named));
 }
 
 /// Columns of the longest name, at most a third of the area.

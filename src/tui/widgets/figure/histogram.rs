@@ -50,13 +50,15 @@ pub fn draw(
         for y in plot.top()..plot.bottom() {
             line(buf, x, y, 1, Line::styled("┊", theme.attention()));
         }
-        line(
-            buf,
-            x + 1,
-            plot.y,
-            40,
-            Line::styled(format!("{} {}", level.name, format::number(level.at)), theme.attention()),
-        );
+        let text = format!("{} {}", level.name, format::number(level.at));
+        let width = text.chars().count() as u16;
+        let text = Line::styled(text, theme.attention());
+        // A name that has no room to the right of its line stands to the left of it.
+        if x + 1 + width <= plot.right() {
+            line(buf, x + 1, plot.y, width, text);
+        } else {
+            line_right(buf, x, plot.y, width.min(x - plot.x), text);
+        }
     }
     line_right(buf, plot.x.saturating_sub(1), plot.y, AXIS, Line::styled(format::count(most), theme.dim()));
     let below = plot.bottom();

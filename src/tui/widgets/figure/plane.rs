@@ -5,6 +5,7 @@ use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 
 use super::Cursor;
+use super::legend::packed;
 use crate::analysis::figure::{Curve, Line as Level, Point};
 use crate::tui::format;
 use crate::tui::theme::Theme;
@@ -16,6 +17,12 @@ const LETTERS: &str = "ABCDEFGHIJKLMNOPQRSTUVWXYZ";
 
 /// A legend takes a row of so many at most.
 const LEGEND: u16 = 6;
+
+/// A curve that shows in fewer than one of so many columns counts as hidden.
+const HIDDEN: usize = 8;
+
+/// Dots drawn and left out of a curve that comes through the one that hides it.
+const THROUGH: Dash = &[8, 8];
 
 /// Columns for names at the ends of curves.
 const NAMES: u16 = 18;
@@ -37,12 +44,17 @@ pub fn scatter(buf: &mut Buffer, area: Rect, theme: Theme, (x, y, points): (&str
     }
     if let Some(point) = points.get(selected).filter(|_| !lettered) {
         plot.cross(point.x, point.y, theme.accent());
-        plot.label(point.y, format::fit(&point.name, usize::from(NAMES - 2)), theme.accent());
+        plot.label(point.y, short(&point.name), theme.accent());
     }
     plot.draw(buf, theme, x);
     if lettered {
         legend(buf, area, theme, points, selected);
     }
+}
+
+/// A name at the end of its curve, cut between words: a number in it is whole.
+fn short(name: &str) -> String {
+    format::wrap_to_words(name, usize::from(NAMES - 2), 1).concat()
 }
 
 /// The letters with their names, right of the plot.
@@ -82,15 +94,13 @@ pub fn curves(
     let heights = curves.iter().flat_map(|curve| curve.y.iter().copied()).chain(bands);
     let heights = range(heights.chain(levels.iter().map(|level| level.at)));
     let mut plot = Plot::new(area, range(curves.iter().flat_map(|curve| curve.x.iter().copied())), heights, NAMES);
-    let banded = |(place, curve): &(usize, &Curve)| !curve.band.is_empty() && (!many || *place == cursor.row);
-    for (place, curve) in curves.iter().enumerate().filter(banded) {
-        let band: Vec<(f64, f64, f64)> =
-            curve.x.iter().zip(&curve.band).map(|(x, (low, high))| (*x, *low, *high)).collect();
-        plot.band(&band, theme.model(place).patch(theme.dim()));
-    }
+    let banded = |(place, curve): &(usize, &Curve)| {
+        !curve.band.is_empty() && (!has_one_band(theme, curves) || *place == cursor.row)
+    };
+    bands_of(&mut plot, theme, curves.iter().enumerate().filter(banded).collect());
     for level in levels {
         plot.horizontal(level.at, theme.attention());
-        plot.label(level.at, format::fit(&level.name, usize::from(NAMES - 2)), theme.attention());
+        plot.label(level.at, short(&level.name), theme.attention());
     }
     // The selected curve lies on top.
     let (on_top, others): (Vec<_>, Vec<_>) = curves.iter().enumerate().partition(|(place, _)| *place == cursor.row);
@@ -98,16 +108,47 @@ pub fn curves(
         let points = curve.x.iter().copied().zip(curve.y.iter().copied());
         plot.dashed(points, theme.model(*place), (dashes(theme, *place).0, 4 * place));
     }
+    for (place, curve) in others.iter().filter(|_| !many) {
+        // Where other curves lie upon the whole of it, it comes through in stretches.
+        if plot.shown(theme.model(*place)) * HIDDEN < usize::from(area.width) {
+            plot.dashed(curve.x.iter().copied().zip(curve.y.iter().copied()), theme.model(*place), (THROUGH, 0));
+        }
+    }
     if let Some(at) = curves.get(cursor.row).and_then(|curve| curve.x.get(cursor.column)) {
         plot.vertical(*at, theme.accent());
     }
     // Where names are too many for the rows, the selected curve has its own.
     for (place, curve) in on_top.iter().chain(&others) {
         if let Some(end) = curve.y.iter().rev().find(|value| value.is_finite()) {
-            plot.label(*end, format::fit(&curve.name, usize::from(NAMES - 2)), theme.model(*place));
+            plot.label(*end, short(&curve.name), theme.model(*place));
         }
     }
     plot.draw(buf, theme, x);
+}
+
+/// Whether the selected curve alone has its band: those of more curves than there are colours would be one; two differ by their dots.
+fn has_one_band(theme: Theme, curves: &[Curve]) -> bool {
+    curves.len() > theme.colours().max(2)
+}
+
+/// Draws bands in the shades of their curves, the widest first; where there are several it is hatched, so that those within it can be
+/// told from it without colours too.
+fn bands_of(plot: &mut Plot, theme: Theme, mut banded: Vec<(usize, &Curve)>) {
+    let width = |curve: &Curve| {
+        let widths = || curve.band.iter().map(|(low, high)| high - low).filter(|width| width.is_finite());
+        widths().sum::<f64>() / widths().count().max(1) as f64
+    };
+    banded.sort_by(|(_, a), (_, b)| width(b).total_cmp(&width(a)));
+    let several = banded.len() > 1;
+    for (rank, (place, curve)) in banded.into_iter().enumerate() {
+        let band: Vec<(f64, f64, f64)> =
+            curve.x.iter().zip(&curve.band).map(|(x, (low, high))| (*x, *low, *high)).collect();
+        if several && rank == 0 {
+            plot.hatched_band(&band, theme.shade(place));
+        } else {
+            plot.band(&band, theme.shade(place));
+        }
+    }
 }
 
 /// Dashes each time that the colours come round again, and their mark in a legend.
@@ -118,7 +159,8 @@ fn dashes(theme: Theme, place: usize) -> (Dash, &'static str) {
 /// What goes up, and the curves' names with their marks.
 fn names(theme: Theme, y: &str, curves: &[Curve], selected: usize) -> Vec<Span<'static>> {
     let many = curves.len() > theme.colours();
-    let banded = curves.get(selected).filter(|curve| many && !curve.band.is_empty());
+    let one_band = has_one_band(theme, curves);
+    let banded = curves.get(selected).filter(|curve| one_band && !curve.band.is_empty());
     let band = banded.map_or_else(String::new, |curve| format!(" (band: {})", curve.name));
     let mut parts = vec![Span::styled(format!("↑ {y}{band}   "), theme.dim())];
     for (place, curve) in curves.iter().enumerate() {
@@ -127,29 +169,6 @@ fn names(theme: Theme, y: &str, curves: &[Curve], selected: usize) -> Vec<Span<'
         parts.push(Span::styled(format!("{mark} {}  ", curve.name), style));
     }
     parts
-}
-
-/// Whole parts on so many lines at most; those that have no room are counted.
-fn packed(parts: Vec<Span<'static>>, width: u16, most: usize, theme: Theme) -> Vec<Line<'static>> {
-    let all = parts.len();
-    let more = |left: usize| Span::styled(format!("+{left} more"), theme.dim());
-    let mut lines = vec![Line::default()];
-    for (place, part) in parts.into_iter().enumerate() {
-        let (count, room) = (lines.len(), usize::from(width));
-        let Some(last) = lines.last_mut() else { break };
-        let rest = all - place;
-        // The last line keeps room for the count of what is left out.
-        let kept = if count == most && rest > 1 { more(rest - 1).width() } else { 0 };
-        if last.width() + part.width() + kept <= room || last.spans.is_empty() {
-            last.push_span(part);
-        } else if count < most {
-            lines.push(Line::from(part));
-        } else {
-            last.push_span(more(rest));
-            break;
-        }
-    }
-    lines
 }
 
 /// Name and place of a point.
@@ -229,12 +248,50 @@ mod tests {
         assert_eq!(looks.len(), 4, "{looks:?}");
     }
 
+    /// A wide band and a narrow one in it about the same middle, as of single runs and of their means.
+    fn nested() -> Vec<Curve> {
+        let curve = |name: &str, half: f64| Curve {
+            name: name.into(),
+            x: vec![0.0, 1.0],
+            y: vec![0.0; 2],
+            band: vec![(-half, half); 2],
+        };
+        vec![curve("means over runs", 0.3), curve("single runs", 1.0)]
+    }
+
+    #[test]
+    fn a_band_within_another_and_a_curve_below_another_can_be_seen() {
+        let theme = Theme::new(Choice::Dark, Depth::True, None);
+        for row in [0, 1] {
+            let buf = drawn(&nested(), Depth::True, (80, 30), row);
+            let cells = |style: ratatui::style::Style| {
+                let is = |(x, y): &(u16, u16)| buf[(*x, *y)].fg == style.fg.unwrap();
+                (6..62).flat_map(|x| (1..29).map(move |y| (x, y))).filter(is).count()
+            };
+            let (narrow, wide) = (cells(theme.shade(0)), cells(theme.shade(1)));
+            assert!(narrow > 200 && wide > narrow, "{narrow} of the narrow band, {wide} of the wide one");
+            let curves = [cells(theme.model(0)), cells(theme.model(1))];
+            assert!(curves.iter().all(|count| *count > 20), "{curves:?} where {row} is selected");
+        }
+    }
+
+    #[test]
+    fn nested_bands_differ_in_their_dots_where_there_are_no_colours() {
+        let buf = drawn(&nested(), Depth::None, (80, 30), 0);
+        let dots = |y: u16| {
+            let braille = |x: u16| {
+                buf[(x, y)].symbol().chars().next().map_or(0, |c| (c as u32).saturating_sub(0x2800).count_ones())
+            };
+            (8..60).map(braille).sum::<u32>()
+        };
+        assert_eq!((dots(4), dots(11)), (52 * 2, 52 * 4), "the wide one's end, the narrow one");
+    }
+
     #[test]
     fn names_without_room_are_counted() {
         let buf = drawn(&many(18), Depth::True, (60, 14), 0);
         let legend: String = (0..2).map(|y| text(&buf, y)).collect();
         let shown = (0..18).filter(|place| legend.contains(&format!("score{place:02}  "))).count();
         assert!(legend.contains(&format!("+{} more", 18 - shown)), "{legend}");
-        assert_eq!(packed(vec![Span::raw("abc"); 3], 6, 2, Theme::new(Choice::Dark, Depth::None, None)).len(), 2);
     }
 }
