@@ -106,7 +106,9 @@ fn with_roles(examples: usize, runs: usize) {
             analysis.wants.scores.is_empty() || analysis.wants.scores.contains(&base)
         };
         let mut models = models.clone();
-        models.iter_mut().for_each(|model| model.scores.retain(|score| is_read(&score.name)));
+        for model in &mut models {
+            model.scores.retain(|score| is_read(&score.name));
+        }
         let input = Input { models: &models, replicates: &[], evidence };
         let whole = Options::default();
         once(&format!("{}: first answer", analysis.name), || (analysis.run)(&input, &whole).unwrap());

@@ -241,7 +241,7 @@ pub(super) fn believed(model: &ModelScores) -> Vec<Option<Believed>> {
     let one = |column: usize| {
         let mut votes = vec![0_usize; classes];
         let mut of = 0;
-        for class in model.predicted.column(column).iter() {
+        for class in model.predicted.column(column) {
             if let Some(votes) = votes.get_mut(usize::from(*class)) {
                 *votes += 1;
                 of += 1;

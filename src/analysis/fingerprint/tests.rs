@@ -144,7 +144,9 @@ fn a_score_that_some_runs_lack_takes_part_with_the_others() {
     let [fit, test] = halves(&models, "a");
     let lacking = |models: &mut [ModelScores; 2], runs: &[usize]| {
         let score = models[0].scores.iter_mut().find(|score| score.name == "smooth").unwrap();
-        runs.iter().for_each(|run| score.values.row_mut(*run).fill(f32::NAN));
+        for run in runs {
+            score.values.row_mut(*run).fill(f32::NAN);
+        }
     };
     lacking(&mut models, &[fit[0], test[0]]);
     let of = Prepared::new(&Input { models: &models, replicates: &[], evidence: None }, &options()).unwrap();
