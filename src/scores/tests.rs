@@ -1,6 +1,8 @@
 //! Every score against its oracles: hand vectors, and an f64 log of all logits.
 #![allow(clippy::float_cmp)] // what only counts is exact
 
+mod orders;
+
 use proptest::prelude::*;
 
 use super::*;
