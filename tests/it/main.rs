@@ -32,6 +32,7 @@ mod score_passes;
 mod sharing;
 mod steering;
 mod store;
+mod stored_scores;
 mod studies;
 mod taps;
 mod terminal;
