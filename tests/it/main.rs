@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod candle_peers;
+mod candle_scores;
 mod commands;
 mod configs;
 mod ctl;
