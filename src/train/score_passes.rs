@@ -264,7 +264,7 @@ fn depths<K: Kernels>(run: &mut Run<'_, K>, k: usize, leave_one_out: bool) -> Re
     let task = probes::Task { references: trained, labels, roles: &roles, classes, k, leave_one_out };
     let (mut depths, mut all) = (Depths::new(predicted), StoredProbes::default());
     probes::probe(learner, &task, &mut || life.obey(), &mut |number, probe| {
-        depths.ask(number, &probe.predicted);
+        depths.ask(number, probe.answers());
         all.add(probe.name, &probe.votes, &probe.predicted, &probe.accuracy);
         Ok::<(), Stop>(())
     })?;

@@ -14,7 +14,7 @@ use diffscope::store::tensors::Values;
 use diffscope::study::Config;
 use diffscope::train::learner::{Learner, LearnerState};
 
-use crate::studies::{SMALL, id, prepare, run};
+use crate::studies::{SMALL, id, prepare, prepare_with_tests, run, run_prepared};
 
 const LABELS: [&str; 2] = ["net", "mlp-16x1"];
 
@@ -54,6 +54,49 @@ fn near(found: f32, exact: f64, what: &str) {
 
 /// Some of 150 training examples, and a test example.
 const LOOKED_AT: [u32; 6] = [0, 7, 63, 119, 120, 1119];
+
+#[test]
+fn a_network_that_is_no_number_leaves_every_score_of_a_pass_without_values() {
+    let temp = tempfile::tempdir().unwrap();
+    let settings = [
+        "data.limit=120",
+        "model.0.replicates=1",
+        "model.1.replicates=1",
+        // Decay alone multiplies every weight by a million in each step, until none is a number.
+        "train.optimizer={ lr = 1e6, momentum = 0.0, weight_decay = 1.0, milestones = [] }",
+        "scores.el2n={ epoch = 3 }",
+        "scores.grand={ epoch = 3 }",
+        "scores.vog=[{ stage = 'early' }, { stage = 'early', space = 'probability', normalise = 'none' }]",
+        "scores.prediction_depth={ k = 5 }",
+        "scores.output_margin={}",
+        "scores.input_margin={}",
+        "scores.prototypes={}",
+        "scores.self_prototypes={}",
+    ];
+    run_prepared(&prepare_with_tests(temp.path(), &settings, 40), 2);
+    for label in LABELS {
+        let dir = dir_of(temp.path(), label, 0);
+        assert!(dir.final_logits().unwrap().1.iter().all(|logit| logit.is_nan()), "{label}");
+        for name in [
+            "el2n@3",
+            "grand@3",
+            "vog.early",
+            "vog.early.none.probability",
+            "prediction_depth.k5",
+            "output_margin",
+            "input_margin",
+            "prototypes",
+            "self_prototypes",
+        ] {
+            let values = score(&dir, name);
+            let defined = values.iter().filter(|value| !value.is_nan()).count();
+            assert_eq!(defined, 0, "{label}: {name} has values such as {}", values[0]);
+        }
+        let log = dir.log_lines().unwrap();
+        let told = "prediction depth is undefined for 160 of 160 examples";
+        assert!(log.iter().any(|line| line.text == told), "{label}: {log:?}");
+    }
+}
 
 /// A study that holds out a fifth, with a part for fine-tuning.
 const HELD_OUT: [&str; 8] = [
