@@ -1,7 +1,7 @@
 //! At which layer is the network's answer settled? Prediction depth of Baldock et al. (2021, section 2.1).
 //!
 //! The smallest l such that the k-NN probes l, l + 1, ..., L (0 is the input, L the softmax) all give the network's final
-//! class; undefined (NaN) where the last probe gives another one.
+//! class; undefined (NaN) where the last probe gives another one, or none.
 
 use super::at_epoch::{PASS, at_epoch};
 use super::grand::first;
@@ -57,10 +57,11 @@ impl Depths {
         Self { finals, depths }
     }
 
-    /// The predictions of the next probe, whose number (from 0) is given.
-    pub fn ask(&mut self, number: usize, predicted: &[u16]) {
-        for ((depth, last), predicted) in self.depths.iter_mut().zip(&self.finals).zip(predicted) {
-            *depth = match (predicted == last, depth.is_nan()) {
+    /// The answers of the next probe, whose number (from 0) is given: a class for each example, none where nobody votes
+    /// since what it sees is no number. Then it agrees with nothing, though the network's class be the lowest.
+    pub fn ask(&mut self, number: usize, answers: impl IntoIterator<Item = Option<u16>>) {
+        for ((depth, last), answer) in self.depths.iter_mut().zip(&self.finals).zip(answers) {
+            *depth = match (answer == Some(*last), depth.is_nan()) {
                 (true, true) => number as f32,
                 (true, false) => *depth,
                 (false, _) => f32::NAN,
@@ -85,9 +86,13 @@ mod tests {
 
     /// The depth of one example from all its probes' predictions.
     fn depth(predicted: &[u16], last: u16) -> f32 {
+        depth_of_answers(&predicted.iter().copied().map(Some).collect::<Vec<_>>(), last)
+    }
+
+    fn depth_of_answers(answers: &[Option<u16>], last: u16) -> f32 {
         let mut depths = Depths::new(vec![last]);
-        for (number, predicted) in predicted.iter().enumerate() {
-            depths.ask(number, &[*predicted]);
+        for (number, answer) in answers.iter().enumerate() {
+            depths.ask(number, [*answer]);
         }
         assert_eq!(depths.undefined(), usize::from(depths.clone().values()[0].is_nan()));
         depths.values()[0]
@@ -105,5 +110,12 @@ mod tests {
     fn a_softmax_probe_that_differs_from_the_network_leaves_it_undefined() {
         assert!(depth(&[4, 4, 4, 1], 4).is_nan());
         assert!(depth(&[], 4).is_nan());
+    }
+
+    #[test]
+    fn no_answer_agrees_with_nothing() {
+        assert!(depth_of_answers(&[None, None], 0).is_nan());
+        assert!(depth_of_answers(&[Some(0), None], 0).is_nan());
+        assert_eq!(depth_of_answers(&[Some(0), None, Some(0)], 0).to_bits(), 2.0_f32.to_bits());
     }
 }

@@ -174,3 +174,56 @@ impl Observer for Vog {
         vec![("raw", &mut self.raw), ("labels", &mut self.labels)]
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Conditions, resolve};
+    use super::*;
+
+    /// The values of a variant whose last pass gives each of nine examples two pixels: three trained on of class 0 and
+    /// one of class 1, one held out, and test examples of both classes, of which two are alike.
+    fn values(settings: &str) -> Vec<f32> {
+        use Role::{Test, Train, Val};
+        let roles = [Train, Train, Train, Train, Val, Test, Test, Test, Test];
+        let sizes =
+            Sizes { roles: roles.to_vec().into(), observed: 9, classes: 2, timetable: Timetable::of_epochs(3, 1) };
+        let text = format!("vog = {{ stage = 'early', {settings} }}");
+        let specs = resolve(&text.parse().unwrap(), Conditions::default()).unwrap();
+        let spec = specs.into_iter().find(|spec| spec.base() == "vog").unwrap();
+        let (mut observer, need) = (spec.observer(&sizes), spec.needs(&sizes.timetable).remove(0));
+        let variances = [1.0, 9.0, 4.0, 16.0, 0.0, 4.0, 25.0, 25.0, 1.0, 1.0, 0.0, 1.0, 0.0, 9.0, 4.0, 4.0, 4.0, 4.0];
+        observer.seen(need.pass, 3, &variances, &[0, 0, 0, 1, 0, 0, 0, 1, 1]);
+        observer.values()
+    }
+
+    fn near(found: &[f32], exact: &[f64]) {
+        assert_eq!(found.len(), exact.len());
+        assert!(
+            found.iter().zip(exact).all(|(found, exact)| (f64::from(*found) - exact).abs() < 1e-6),
+            "{found:?} {exact:?}"
+        );
+    }
+
+    #[test]
+    fn a_map_of_variances_becomes_one_number_in_the_way_that_is_asked_for() {
+        near(&values("normalise = 'none'"), &[2.0, 3.0, 1.0, 5.0, 1.0, 0.5, 1.5, 2.0, 2.0]);
+        let halves = [5.0, 10.0, 2.0, 25.0, 1.0, 0.5, 4.5, 4.0, 4.0];
+        near(&values("normalise = 'none', reduce = 'variance'"), &halves);
+        near(&values("normalise = 'none', reduce = 'pooled'"), &halves.map(f64::sqrt));
+        // Of three checkpoints: divided by 2, or by 1, instead of 3.
+        near(&values("normalise = 'none', reduce = 'variance', ddof = 1"), &halves.map(|half| half * 1.5));
+        near(
+            &values("normalise = 'none', ddof = 2"),
+            &[2.0, 3.0, 1.0, 5.0, 1.0, 0.5, 1.5, 2.0, 2.0].map(|one| one * 3.0_f64.sqrt()),
+        );
+    }
+
+    #[test]
+    fn a_class_has_mean_0_and_population_standard_deviation_1_in_every_role_apart() {
+        // 2, 3, 1 have the population variance 2/3; who is alone or like all others is the mean.
+        let one = 1.5_f64.sqrt();
+        let exact = [0.0, one, -one, 0.0, 0.0, -1.0, 1.0, 0.0, 0.0];
+        near(&values(""), &exact);
+        near(&values("ddof = 1"), &exact);
+    }
+}

@@ -251,7 +251,8 @@ impl<K: Kernels> Learner<K> {
     /// Appends each example's gradient `[C, H, W]` of a function of its logits with respect to its image (eval mode).
     ///
     /// `seed(row, logits, gradient)` writes the function's gradient with respect to the logits of one example: 1 at
-    /// the label for `VoG`, 1 and -1 at two classes for a margin.
+    /// the label for `VoG`, 1 and -1 at two classes for a margin. An example whose logits are not all finite has no gradient:
+    /// NaN everywhere (a `ReLU` that was given a NaN stays closed, so that the backward pass alone would say 0).
     pub fn input_gradients<'a>(
         &mut self,
         images: impl Into<Images<'a>>,
@@ -261,17 +262,29 @@ impl<K: Kernels> Learner<K> {
         let logits = self.forward(Mode::EvalTaped, images.into())?;
         let (output, input) = (self.network.output(), self.network.input());
         let seeds = &mut self.staging;
+        let mut lost = Vec::new();
         self.step.kernels.download(output, &logits, &mut |values| {
             seeds.clear();
             seeds.resize(values.len(), K::Real::ZERO);
             let rows = values.chunks_exact(output.len()).zip(seeds.chunks_exact_mut(output.len()));
-            rows.enumerate().for_each(|(row, (logits, gradient))| seed(row, logits, gradient));
+            for (row, (logits, gradient)) in rows.enumerate() {
+                seed(row, logits, gradient);
+                if logits.iter().any(|logit| !logit.to_f32().is_finite()) {
+                    lost.push(row);
+                }
+            }
         })?;
         let dy = self.step.kernels.upload(output, seeds)?;
         let dx = self.network.backward(&mut self.step, dy, Want::INPUT)?;
         let dx = dx.ok_or_else(|| Error::Failed("the backward pass gave no input gradient".into()))?;
+        let first = gradients.len();
         let append = &mut |values: &[K::Real]| gradients.extend(values.iter().map(|value| value.to_f32()));
-        self.step.kernels.download(input, &dx, append)
+        self.step.kernels.download(input, &dx, append)?;
+        for row in lost {
+            let here = gradients.iter_mut().skip(first + row * input.len()).take(input.len());
+            here.for_each(|value| *value = f32::NAN);
+        }
+        Ok(())
     }
 
     /// Weights, momentum and norm statistics on the host.

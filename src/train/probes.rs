@@ -59,6 +59,15 @@ pub struct Probe {
     pub accuracy: [f32; ROLES],
 }
 
+impl Probe {
+    /// The class that it gives for each example; none where nobody votes.
+    pub fn answers(&self) -> impl Iterator<Item = Option<u16>> {
+        let classes = self.votes.len() / self.predicted.len().max(1);
+        let voted = self.votes.chunks_exact(classes.max(1)).map(|votes| votes.iter().any(|votes| *votes > 0));
+        self.predicted.iter().zip(voted).map(|(class, voted)| voted.then_some(*class))
+    }
+}
+
 /// The places of probes, in order.
 pub fn places<K: Kernels>(learner: &Learner<K>) -> Vec<TapPoint> {
     learner.taps().iter().filter(|point| point.tap != Tap::Embedding).cloned().collect()

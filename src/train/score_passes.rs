@@ -214,17 +214,25 @@ fn input_margins<K: Kernels>(run: &mut Run<'_, K>) -> Result<Vec<f32>, Stop> {
             let rows = gradients.chunks_exact(size.max(1)).zip(&distances);
             for (nearest, (gradient, distance)) in nearest.iter_mut().zip(rows) {
                 let norm = libm::sqrt(gradient.iter().map(|value| f64::from(*value).powi(2)).sum());
-                if norm > 0.0 {
-                    *nearest = nearest.min(distance / norm);
-                } else if norm.is_nan() {
-                    *nearest = f64::NAN;
-                }
+                *nearest = nearer(*nearest, *distance, norm);
             }
         }
         margins.extend(nearest.iter().map(|margin| if margin.is_finite() { *margin as f32 } else { f32::NAN }));
         Ok(())
     })?;
     Ok(margins)
+}
+
+/// The nearer of the boundaries so far and one more, of which the difference of logits and the norm of its gradient are known.
+///
+/// A norm of 0 is no boundary. What is no number, or too large for one, stays undefined whatever the other classes give
+/// (`f64::min` would forget a NaN, and an infinite norm would pass for a distance of 0).
+fn nearer(nearest: f64, difference: f64, norm: f64) -> f64 {
+    if norm == 0.0 && difference.is_finite() {
+        return nearest;
+    }
+    let distance = if norm.is_finite() && difference.is_finite() { difference / norm } else { f64::NAN };
+    if nearest.is_nan() || distance.is_nan() { f64::NAN } else { nearest.min(distance) }
 }
 
 /// Writes the gradient of `z_i - z_j` with respect to the logits, i the predicted class and j the `other`-th class behind it
@@ -275,7 +283,7 @@ fn depths<K: Kernels>(run: &mut Run<'_, K>, pass: Pass, (k, leave_one_out): (usi
     let mut all = StoredProbes { score, k, leave_one_out, ..StoredProbes::default() };
     let mut depths = Depths::new(predicted);
     probes::probe(learner, &task, &mut || life.obey(), &mut |number, probe| {
-        depths.ask(number, &probe.predicted);
+        depths.ask(number, probe.answers());
         all.add(probe.name, &probe.votes, &probe.predicted, &probe.accuracy);
         Ok::<(), Stop>(())
     })?;
@@ -344,5 +352,22 @@ mod tests {
             rivals.push((distances[0], gradient));
         }
         assert_eq!(rivals, [(3.0, [0.0, 1.0, -1.0]), (4.0, [-1.0, 1.0, 0.0])]);
+    }
+
+    #[test]
+    #[allow(clippy::float_cmp)]
+    fn the_nearest_boundary_counts_and_what_is_undefined_stays_so_in_every_order() {
+        let nearest = |classes: &[(f64, f64)]| {
+            classes.iter().fold(f64::INFINITY, |nearest, (difference, norm)| nearer(nearest, *difference, *norm))
+        };
+        assert_eq!(nearest(&[(3.0, 2.0), (4.0, 4.0), (5.0, 0.0)]), 1.0);
+        assert_eq!(nearest(&[(0.0, 0.0), (4.0, 0.0)]), f64::INFINITY);
+        for bad in [(3.0, f64::NAN), (f64::NAN, 2.0), (f64::NAN, 0.0), (3.0, f64::INFINITY), (f64::INFINITY, 0.0)] {
+            for classes in [[bad, (4.0, 4.0), (5.0, 0.0)], [(4.0, 4.0), bad, (5.0, 0.0)], [(4.0, 4.0), (5.0, 0.0), bad]]
+            {
+                let found = nearest(&classes);
+                assert!(found.is_nan(), "{classes:?}: {found}");
+            }
+        }
     }
 }

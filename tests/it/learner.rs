@@ -205,6 +205,33 @@ fn an_examples_gradient_passes_do_not_depend_on_its_batch() {
 }
 
 #[test]
+fn an_example_whose_logits_are_no_numbers_has_no_gradient_and_its_neighbours_have_theirs() {
+    for name in ["mlp-24x2", "logistic", "resnet8-4"] {
+        let mut learner = learner::<f32>(name);
+        let (mut images, _) = batch(3);
+        let mut gradients = |images: &Vec<f32>| {
+            // What is there already stays as it is.
+            let mut gradients = vec![7.0];
+            learner.input_gradients(images, |_, _, seed| seed[1] = 1.0, &mut gradients).unwrap();
+            assert_eq!((gradients.remove(0).to_bits(), gradients.len()), (7.0_f32.to_bits(), 3 * SHAPE.len()));
+            gradients
+        };
+        let plain = gradients(&images);
+        let second = SHAPE.len()..2 * SHAPE.len();
+        images[second.start + 5] = f32::NAN;
+        let found = gradients(&images);
+        for (at, (found, plain)) in found.iter().zip(&plain).enumerate() {
+            if second.contains(&at) {
+                // A closed `ReLU` would make a 0 of it, and a score of 0.
+                assert!(found.is_nan(), "{name}: {found} at {at}");
+            } else {
+                assert_eq!(found.to_bits(), plain.to_bits(), "{name}: at {at}");
+            }
+        }
+    }
+}
+
+#[test]
 fn training_and_sweeps_observe_with_the_same_arithmetic() {
     // Without batch norm the train-mode logits are the eval-mode logits.
     for name in ["mlp-24x2", "resnet8-gn-4", "vgg11-plain-4", "lenet5", "logistic"] {

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod candle_peers;
+mod candle_scores;
 mod commands;
 mod configs;
 mod ctl;
@@ -32,6 +33,7 @@ mod score_passes;
 mod sharing;
 mod steering;
 mod store;
+mod stored_scores;
 mod studies;
 mod taps;
 mod terminal;

@@ -147,7 +147,7 @@ fn accuracies_are_those_of_the_roles_and_depths_follow() {
         assert!((f64::from(asked[1].accuracy[role]) - right as f64 / of_role.len() as f64).abs() < 1e-6);
     }
     let mut depths = Depths::new(asked[asked.len() - 1].predicted.clone());
-    asked.iter().enumerate().for_each(|(number, probe)| depths.ask(number, &probe.predicted));
+    asked.iter().enumerate().for_each(|(number, probe)| depths.ask(number, probe.answers()));
     assert_eq!(depths.undefined(), 0);
     for (own, depth) in depths.values().iter().enumerate() {
         let (last, depth) = (asked[asked.len() - 1].predicted[own], *depth as usize);

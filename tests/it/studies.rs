@@ -72,9 +72,27 @@ pub fn start_with(dir: &Path, settings: &[&str], jobs: usize, stages: StageHook)
     prepare(dir, settings).start(jobs, false, stages).unwrap()
 }
 
+/// A study with the first so many of its test examples: passes over all 1000 would take most of a test's time.
+pub fn prepare_with_tests(dir: &Path, settings: &[&str], tests: usize) -> Prepared {
+    let prepared = prepare(dir, settings);
+    let mut dataset = (*prepared.dataset).clone();
+    let examples = dataset.train + tests;
+    dataset.labels.truncate(examples);
+    dataset.true_labels.truncate(examples);
+    dataset.ids.truncate(examples);
+    dataset.pixels.truncate(examples * dataset.shape.len());
+    dataset.digest = diffscope::data::digest(&dataset);
+    Prepared { dataset: Arc::new(dataset), ..prepared }
+}
+
 /// Runs a study until nothing is left to do.
 pub fn run(dir: &Path, settings: &[&str], jobs: usize) {
-    let running = start(dir, settings, jobs);
+    run_prepared(&prepare(dir, settings), jobs);
+}
+
+/// Runs a prepared study until nothing is left to do.
+pub fn run_prepared(prepared: &Prepared, jobs: usize) {
+    let running = prepared.start(jobs, false, Arc::new(|_, _| ())).unwrap();
     let _ = progress_when(&running, "all is done", |all| {
         let stuck = all.iter().find(|one| matches!(one.state, State::Failed | State::Paused));
         assert!(stuck.is_none(), "{stuck:?}");
