@@ -23,7 +23,7 @@ use crate::train::events::Event;
 use crate::train::replicate::{Context, Outcome, StageHook};
 use crate::train::{Crew, Trainer, added_scores};
 use crate::tui::session::Session;
-use crate::{Error, Result, cli, headless, models};
+use crate::{Error, Result, cli, headless, models, tui};
 
 /// A study whose config, data and models were found to fit together; nothing is written yet.
 pub struct Prepared {
@@ -269,10 +269,10 @@ impl Launch {
             // `open` will need the folder's name: no reason to stop a study.
             notes.push(error.to_string());
         }
-        let afresh = if self.headless {
+        let left = if self.headless {
             let out = Mutex::new(std::io::stdout());
             headless::follow(crew, &events, &board, &notes, &out)?;
-            false
+            tui::Outcome::Finished
         } else {
             let session = screen::session(&folder, &plan, &examples, &board)?;
             let dataset = Some(prepared.dataset.clone());
@@ -291,6 +291,7 @@ impl Launch {
             )?
         };
         let exit = exit_of(&board);
+        let afresh = matches!(left, tui::Outcome::Afresh);
         super::print(&status::closing_text(
             &folder,
             Study { views: &board.snapshot(), ensembles: &board.ensembles() },
@@ -298,6 +299,8 @@ impl Launch {
             &examples,
             exit,
         ))?;
+        // Whoever sends a signal is told that it was one, also where there was nothing left to train.
+        let exit = if matches!(left, tui::Outcome::Signal(_)) { Exit::Interrupted } else { exit };
         Ok(Ended { exit, afresh })
     }
 }

@@ -104,15 +104,15 @@ fn milestones(plan: &Plan) -> Vec<(String, Vec<f64>)> {
     plan.firsts().map(|replicate| (replicate.id.label.clone(), replicate.milestones())).collect()
 }
 
-/// Shows a running study until it is left; ends the crew in the way that was asked for. True: run it afresh.
+/// Shows a running study until it is left, which says how; ends the crew in the way that was asked for.
 ///
 /// # Errors
 /// When the terminal cannot be had.
-pub fn watch(crew: Crew, events: Receiver<Event>, session: Session, look: &cli::Screen) -> Result<bool> {
+pub fn watch(crew: Crew, events: Receiver<Event>, session: Session, look: &cli::Screen) -> Result<Outcome> {
     let commands = crew.commands.clone();
     let outcome = tui::run(Session { events: Some(events), commands: Some(commands), ..session }, options(look));
     crew.end(matches!(outcome, Ok(Outcome::Quit { after_epoch: true })));
-    Ok(matches!(outcome?, Outcome::Afresh))
+    outcome
 }
 
 /// How the workbench looks, by the command line.

@@ -233,6 +233,19 @@ fn sigterm_keeps_the_last_checkpoint_and_gives_the_terminal_back() {
 }
 
 #[test]
+fn a_signal_ends_a_finished_study_with_130_too() {
+    let home = tempfile::tempdir().unwrap();
+    let (config, dir) = study(home.path());
+    crate::studies::run(Path::new(&dir), &["train.epochs=1"], 2);
+    let arguments = ["run", &config, "--dir", &dir, "--set", "train.epochs=1"];
+    let mut terminal = Terminal::open(home.path(), &arguments, Answers::Nothing, (100, 30));
+    terminal.wait("all is done", |text| text.contains("100 %"));
+    let pid = rustix::process::Pid::from_raw(i32::try_from(terminal.child.process_id().unwrap()).unwrap()).unwrap();
+    rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+    assert_eq!(terminal.exit_code(), 130);
+}
+
+#[test]
 fn the_workbench_steers_a_study_that_another_process_trains_and_leaves_it_running() {
     let home = Home::new();
     let dir = home.dir("s");
