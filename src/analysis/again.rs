@@ -46,6 +46,16 @@ impl<T: Clone> Memory<T> {
         self.0.entry(key).or_insert_with(make).clone()
     }
 
+    /// The same of what may fail; then nothing is kept.
+    pub(super) fn try_get(&mut self, key: [String; 3], make: impl FnOnce() -> Result<T>) -> Result<T> {
+        if let Some(known) = self.0.get(&key) {
+            return Ok(known.clone());
+        }
+        let made = make()?;
+        self.0.insert(key, made.clone());
+        Ok(made)
+    }
+
     /// The parts of some things; those that are not known are made side by side.
     pub(super) fn all<S: Sync>(
         &mut self,

@@ -371,13 +371,11 @@ impl Again for Kept {
         let key = [input.labels().join("\n"), role.clone(), format!("{} {draws:?} {seed}", scores.join("\n"))];
         // Somebody waits: random examples are many classifiers, which follow.
         let unfinished = options.quick && !self.taken.has(&key);
+        let Self { tests, taken } = self;
         let taken = if unfinished {
-            Prepared::with(&mut self.tests, input, &Options { draws: Some(0), ..options.clone() })?
-        } else if self.taken.has(&key) {
-            self.taken.get(key, Prepared::default)
+            Prepared::with(tests, input, &Options { draws: Some(0), ..options.clone() })?
         } else {
-            let taken = Prepared::with(&mut self.tests, input, options)?;
-            self.taken.get(key, || taken)
+            taken.try_get(key, || Prepared::with(tests, input, options))?
         };
         let cohort = input.models.iter().find(|model| model.role == *role).map(|model| model.cohort.clone());
         Ok(Answer { unfinished, ..answer(&taken, &cohort.unwrap_or_default(), options) })

@@ -230,8 +230,7 @@ fn conventions(plan: &Plan) -> Conventions {
 
 /// That labels were changed is part of every answer.
 fn noise(examples: &Examples, beside: Option<&String>) -> Option<String> {
-    let labels = examples.labels.iter().zip(&examples.true_labels).take(examples.train);
-    let changed = labels.filter(|(given, truth)| given != truth).count();
+    let changed = examples.mislabelled();
     let study = beside.map_or_else(String::new, |name| format!("{name}: "));
     (changed > 0).then(|| {
         format!("{study}{changed} of {} training labels were changed; scores are by the given labels", examples.train)

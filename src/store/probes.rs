@@ -56,9 +56,12 @@ impl StoredProbes {
     /// # Errors
     /// A file that is damaged, or whose arrays do not belong together.
     pub(super) fn read_in(folder: &Path, score: &str) -> Result<Option<Self>> {
-        let own = Self::read(&own_file(folder, score))?;
-        let of_score = |probes: &Self| probes.score == score;
-        Ok(own.filter(of_score).or(Self::read(&folder.join(FIRST))?.filter(of_score)))
+        for path in [own_file(folder, score), folder.join(FIRST)] {
+            if let Some(probes) = Self::read(&path)?.filter(|probes| probes.score == score) {
+                return Ok(Some(probes));
+            }
+        }
+        Ok(None)
     }
 
     fn write(&self, path: &Path, classes: usize) -> Result<()> {

@@ -282,10 +282,6 @@ impl<'a, K: Kernels> Run<'a, K> {
         let trained = passes::train_epoch(self, epoch)?;
         let looked = self.life.plan.timetable.is_observed(epoch);
         let tested = if looked { Some(self.observe(epoch)?) } else { None };
-        // The row lies in its file before the record says that there is one: whoever watches the folder reads it.
-        if looked && let Some(row) = self.life.plan.timetable.row_of(epoch) {
-            self.observations.write_row(row as usize, &self.buffers.epoch)?;
-        }
         self.life.record.epochs_done = epoch;
         self.life.record.step = 0;
         score_passes::make(self)?;
@@ -305,7 +301,8 @@ impl<'a, K: Kernels> Run<'a, K> {
         wish.filter(|_| !done).map_or(Ok(()), |leave| Err(Stop::Leave(leave)))
     }
 
-    /// Looks at the network after an epoch: the test examples, and the scores get the epoch's observations.
+    /// Looks at the network after an epoch: the test examples, and the scores get the epoch's observations. Their row lies in its
+    /// file before the record says that there is one: whoever watches the folder reads it.
     fn observe(&mut self, epoch: u32) -> Result<Totals, Stop> {
         let tested = passes::evaluate_epoch(self)?;
         // The training losses were taken before the steps: the last step shows in the passes after it.
@@ -315,11 +312,12 @@ impl<'a, K: Kernels> Run<'a, K> {
             for observer in &mut self.observers {
                 observer.observe(row, &self.buffers.epoch, &self.life.context.dataset.labels);
             }
+            self.observations.write_row(row as usize, &self.buffers.epoch)?;
         }
         Ok(tested)
     }
 
-    /// The row and the line of an epoch, and what the screen shows of it.
+    /// The line of an epoch, and what the screen shows of it.
     fn write_look(&mut self, epoch: u32, trained: Totals, tested: Totals, seconds: f64) -> Result<()> {
         let Timetable { steps_per_epoch, .. } = self.life.plan.timetable;
         let last_step = self.life.plan.timetable.steps.min(u64::from(epoch) * steps_per_epoch as u64);

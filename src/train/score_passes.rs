@@ -5,7 +5,7 @@ use std::time::Instant;
 use super::learner::{Images, Learner};
 use super::passes;
 use super::probes;
-use super::replicate::{Run, Stop};
+use super::replicate::{Life, Run, Stop};
 use crate::data::Dataset;
 use crate::nn::{Kernels, Objective};
 use crate::scores::prediction_depth::Depths;
@@ -260,13 +260,27 @@ fn embeddings<K: Kernels>(run: &mut Run<'_, K>) -> Result<Vec<f32>, Stop> {
     probes::embeddings(learner, &positions, &mut || life.obey())
 }
 
+/// The role of every example as files have it.
+fn role_numbers<K: Kernels>(run: &Run<'_, K>) -> Vec<u8> {
+    run.roles.iter().map(|role| *role as u8).collect()
+}
+
+/// What is asked of neighbours: k of each example among those that the replicate trained on.
+fn task<'a>(
+    life: &Life<'a>,
+    references: &'a [u32],
+    roles: &'a [u8],
+    (k, leave_one_out): (usize, bool),
+) -> probes::Task<'a> {
+    let dataset = &life.context.dataset;
+    probes::Task { references, labels: &dataset.labels, roles, classes: dataset.classes(), k, leave_one_out }
+}
+
 /// Who is near whom, to the replicate's files.
 fn neighbours<K: Kernels>(run: &mut Run<'_, K>) -> Result<(), Stop> {
-    let Run { learner, life, roles, trained, .. } = run;
-    let (dataset, roles) = (&life.context.dataset, roles.iter().map(|role| *role as u8).collect::<Vec<u8>>());
-    let (labels, classes) = (&dataset.labels, dataset.classes());
-    let task =
-        probes::Task { references: trained, labels, roles: &roles, classes, k: probes::KEPT, leave_one_out: true };
+    let roles = role_numbers(run);
+    let Run { learner, life, trained, .. } = run;
+    let task = task(life, trained, &roles, (probes::KEPT, true));
     let nearest = probes::nearest(learner, &task, &mut || life.obey())?;
     Ok(life.dir.write_neighbours(probes::KEPT, &nearest)?)
 }
@@ -274,10 +288,9 @@ fn neighbours<K: Kernels>(run: &mut Run<'_, K>) -> Result<(), Stop> {
 /// The prediction depths of all examples; what the probes say goes to the replicate's files, under the name of the score that asks.
 fn depths<K: Kernels>(run: &mut Run<'_, K>, pass: Pass, (k, leave_one_out): (usize, bool)) -> Result<Vec<f32>, Stop> {
     let predicted = predictions(run)?.into_iter().map(|class| class as u16).collect();
-    let Run { learner, life, roles, trained, .. } = run;
-    let (dataset, roles) = (&life.context.dataset, roles.iter().map(|role| *role as u8).collect::<Vec<u8>>());
-    let (labels, classes) = (&dataset.labels, dataset.classes());
-    let task = probes::Task { references: trained, labels, roles: &roles, classes, k, leave_one_out };
+    let roles = role_numbers(run);
+    let Run { learner, life, trained, .. } = run;
+    let task = task(life, trained, &roles, (k, leave_one_out));
     let asks = |spec: &&ScoreSpec| spec.needs(&life.plan.timetable).iter().any(|need| need.pass == pass);
     let score = life.context.plan.scores.iter().find(asks).map(|spec| spec.name.clone()).unwrap_or_default();
     let mut all = StoredProbes { score, k, leave_one_out, ..StoredProbes::default() };
@@ -287,9 +300,9 @@ fn depths<K: Kernels>(run: &mut Run<'_, K>, pass: Pass, (k, leave_one_out): (usi
         all.add(probe.name, &probe.votes, &probe.predicted, &probe.accuracy);
         Ok::<(), Stop>(())
     })?;
-    life.dir.write_probes(&all, classes)?;
+    life.dir.write_probes(&all, task.classes)?;
     let undefined = depths.undefined();
-    life.dir.log(&format!("prediction depth is undefined for {undefined} of {} examples", labels.len()))?;
+    life.dir.log(&format!("prediction depth is undefined for {undefined} of {} examples", task.labels.len()))?;
     Ok(depths.values())
 }
 

@@ -123,6 +123,12 @@ impl Terminal {
         self.seen.lock().unwrap().screen.screen_mut().set_size(rows.try_into().unwrap(), columns.try_into().unwrap());
     }
 
+    fn terminate(&self) {
+        let pid = i32::try_from(self.child.process_id().unwrap()).unwrap();
+        let pid = rustix::process::Pid::from_raw(pid).unwrap();
+        rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+    }
+
     fn exit_code(&mut self) -> u32 {
         let limit = Instant::now() + Duration::from_secs(120);
         loop {
@@ -224,9 +230,7 @@ fn sigterm_keeps_the_last_checkpoint_and_gives_the_terminal_back() {
     while !committed.exists() && Instant::now() < limit {
         std::thread::sleep(Duration::from_millis(20));
     }
-    let pid = terminal.child.process_id().unwrap();
-    let pid = rustix::process::Pid::from_raw(i32::try_from(pid).unwrap()).unwrap();
-    rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+    terminal.terminate();
     assert_eq!(terminal.exit_code(), 130);
     terminal.wait_until_it_is_given_back();
     assert!(committed.exists());
@@ -240,8 +244,7 @@ fn a_signal_ends_a_finished_study_with_130_too() {
     let arguments = ["run", &config, "--dir", &dir, "--set", "train.epochs=1"];
     let mut terminal = Terminal::open(home.path(), &arguments, Answers::Nothing, (100, 30));
     terminal.wait("all is done", |text| text.contains("100 %"));
-    let pid = rustix::process::Pid::from_raw(i32::try_from(terminal.child.process_id().unwrap()).unwrap()).unwrap();
-    rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+    terminal.terminate();
     assert_eq!(terminal.exit_code(), 130);
 }
 

@@ -13,7 +13,7 @@ use crate::tui::format;
 use crate::tui::screen::{Target, View, first_end};
 use crate::tui::widgets::heatmap::Heatmap;
 use crate::tui::widgets::plot::Plot;
-use crate::tui::widgets::{line, lines, pane};
+use crate::tui::widgets::{line, lines, pane, window};
 
 /// State of the tab.
 #[derive(Debug)]
@@ -150,8 +150,8 @@ fn draw_matrix(
         title.push(Span::styled(" · hundredths", theme.dim()));
     }
     let fit = |room: u16, size: u16| usize::from((room / size.max(1)).max(1));
-    let rows = window(app.correlation.row, matrix.rows.len(), fit(frame.height.saturating_sub(3), height));
-    let columns = window(app.correlation.column, matrix.columns.len(), fit(area.width.saturating_sub(left + 2), width));
+    let rows = window(matrix.rows.len(), fit(frame.height.saturating_sub(3), height), app.correlation.row);
+    let columns = window(matrix.columns.len(), fit(area.width.saturating_sub(left + 2), width), app.correlation.column);
     let hidden = matrix.columns.len() - columns.len() + matrix.rows.len() - rows.len();
     if hidden > 0 {
         let more = format!(" · {}×{} of them, ↑↓←→", rows.len(), columns.len());
@@ -197,12 +197,6 @@ fn draw_matrix(
 
 /// Columns of a cell that keep its number from those beside it.
 const NARROWEST: u16 = 4;
-
-/// Which of `count` things are shown where `fit` have room, so that the cursor is among them.
-fn window(cursor: usize, count: usize, fit: usize) -> std::ops::Range<usize> {
-    let first = (cursor + 1).saturating_sub(fit).min(count.saturating_sub(fit));
-    first..count.min(first + fit)
-}
 
 /// Full colour: 1 for correlations, the largest size for differences, which are small.
 fn scale(values: &Array2<f64>) -> f64 {

@@ -87,9 +87,3 @@ pub fn behind(figure: &Figure, cursor: Cursor) -> Vec<u32> {
     }
     .unwrap_or_default()
 }
-
-/// The rows to show of a list so that the selected one is among them.
-fn window(rows: usize, room: usize, selected: usize) -> std::ops::Range<usize> {
-    let first = super::scrolled(0, selected.min(rows.saturating_sub(1)), room, rows);
-    first..rows.min(first + room)
-}

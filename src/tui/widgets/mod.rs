@@ -82,6 +82,12 @@ pub fn scrolled(offset: usize, selected: usize, rows: usize, all: usize) -> usiz
     offset.clamp(lowest, selected.max(lowest)).min(all.saturating_sub(rows))
 }
 
+/// The rows to show of a list so that the selected one is among them.
+pub fn window(rows: usize, room: usize, selected: usize) -> std::ops::Range<usize> {
+    let first = scrolled(0, selected.min(rows.saturating_sub(1)), room, rows);
+    first..rows.min(first + room)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

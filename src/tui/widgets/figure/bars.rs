@@ -4,12 +4,12 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 
+use super::Cursor;
 use super::legend::packed;
-use super::{Cursor, window};
 use crate::analysis::figure::{Bar, Line as Level};
 use crate::tui::format;
 use crate::tui::theme::Theme;
-use crate::tui::widgets::{line, line_right, lines};
+use crate::tui::widgets::{line, line_right, lines, window};
 
 /// A name, and the parts of its bar.
 type Stack = (String, Vec<(String, f64)>);

@@ -60,7 +60,7 @@ fn short(name: &str) -> String {
 /// The letters with their names, right of the plot.
 fn legend(buf: &mut Buffer, area: Rect, theme: Theme, points: &[Point], selected: usize) {
     let place = Rect { x: area.right().saturating_sub(NAMES - 1), width: NAMES.min(area.width) - 1, ..area };
-    let shown = super::window(points.len(), usize::from(area.height.saturating_sub(1)), selected);
+    let shown = crate::tui::widgets::window(points.len(), usize::from(area.height.saturating_sub(1)), selected);
     let named = points.iter().zip(LETTERS.chars()).enumerate().skip(shown.start).take(shown.len());
     for (y, (row, (point, letter))) in (place.y..).zip(named) {
         let style = if row == selected { theme.accent() } else { theme.model(row % 8) };
